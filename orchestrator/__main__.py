@@ -1,0 +1,35 @@
+"""`python -m orchestrator`."""
+
+from __future__ import annotations
+
+import sys
+
+from trainable.errors import EmosweepError, InputError
+
+SHOWN = 60
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one message on stderr and an exit code, never a traceback."""
+    from orchestrator.cli import app
+
+    try:
+        app()
+    except InputError as error:
+        lines = str(error).splitlines()
+        count = len(error.problems)
+        print(f"{count} problem{'s' if count > 1 else ''} with the input; nothing was started:", file=sys.stderr)
+        print("\n".join(f"  {line}" for line in lines[:SHOWN]), file=sys.stderr)
+        if len(lines) > SHOWN:
+            print(f"  ... and {len(lines) - SHOWN} more", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except EmosweepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The one class that owns the paths of a project (runbook sections 2 and 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_spaces.runbook import Experiment
+from trainable.config import PARTS
+from trainable.paths import RunPaths
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    """`root` is where the data lies and is never written to unless `output` is the same folder (the default)."""
+
+    root: Path
+    output: Path
+
+    # -- input
+
+    def training_csvs(self, split: str) -> dict[str, Path]:
+        folder = self.root / "data_shared" / "cropped_faces_csv"
+        return {part: folder / f"{part}_{split}.csv" for part in PARTS}
+
+    def faceapi_csv(self, split: str) -> Path:
+        return self.root / "data_shared" / "splits_csv" / f"test_{split}.csv"
+
+    @property
+    def faceapi_baseline(self) -> Path:
+        """Where the runbook runs its own evaluator."""
+        return self.root / "models" / "faceapi_baseline"
+
+    # -- results
+
+    def run(self, experiment: Experiment) -> RunPaths:
+        return RunPaths(self.output / "models" / "mobilenetv3_classifier" / "runs" / experiment.folder)
+
+    def faceapi_results(self, experiment: Experiment) -> Path:
+        return self.output / "models" / "faceapi_baseline" / "results" / f"{experiment.folder}_eval.csv"
+
+    def manifest(self, experiment: Experiment) -> Path:
+        if experiment.trains:
+            return self.run(experiment).manifest
+        results = self.faceapi_results(experiment)
+        return results.with_name(f"{results.stem}.manifest.json")
+
+    def results(self, experiment: Experiment) -> tuple[Path, ...]:
+        """The files a finished experiment has, the manifest aside."""
+        return self.run(experiment).results if experiment.trains else (self.faceapi_results(experiment),)
+
+    # -- reports
+
+    @property
+    def reports(self) -> Path:
+        return self.output / "reports"
+
+    @property
+    def summary(self) -> Path:
+        return self.reports / "summary_overall_7exp.csv"
+
+    @property
+    def per_class(self) -> Path:
+        return self.reports / "per_class_all_7exp.csv"
+
+    @property
+    def index(self) -> Path:
+        return self.reports / "index.html"
+
+    def report(self, experiment: Experiment, kind: str) -> Path:
+        """`kind` is cm_counts, cm_row_normalized or per_class_metrics."""
+        return self.reports / f"{experiment.folder}_{kind}.csv"
+
+    # -- our own
+
+    @property
+    def internal(self) -> Path:
+        """Caches, logs and Tune's records; safe to delete."""
+        return self.output / ".emosweep"
+
+    @property
+    def image_hashes(self) -> Path:
+        return self.internal / "image_hashes.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        return self.internal / "run.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.internal / "logs"
+
+    @property
+    def tune(self) -> Path:
+        return self.internal / "tune"
+
+    def shards(self, experiment: Experiment) -> Path:
+        return self.internal / "faceapi" / experiment.folder

@@ -1,0 +1,119 @@
+"""What would run, on what, and what is done already: pure, no Ray, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from orchestrator.faceapi.setup import faceapi_identity
+from orchestrator.inputs import Inputs
+from orchestrator.paths import ProjectPaths
+from orchestrator.settings import Settings
+from search_spaces.runbook import Experiment
+from trainable.atomic import read_json
+from trainable.config import TrainConfig
+from trainable.identity import Identity, ImageHashes, differences, training_identity
+
+Status = Literal["done", "stale", "interrupted", "new"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One experiment as it would run now.
+
+    `identity` is filled in where there is something to compare it with, and by `identify` before a run; `rows` are
+    the train, val and test counts (FaceAPI: test only); `work` orders steps, in images passed through the network.
+    """
+
+    experiment: Experiment
+    rows: tuple[int, ...]
+    work: float
+    status: Status
+    why: str
+    config: TrainConfig | None = None
+    identity: Identity | None = None
+
+    @property
+    def name(self) -> str:
+        return self.experiment.name
+
+    @property
+    def to_do(self) -> bool:
+        return self.status != "done"
+
+
+class Planner:
+    """Plans experiments over checked inputs."""
+
+    def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
+        self.inputs, self.settings, self.paths = inputs, settings, paths
+        self.hashes = ImageHashes(paths.image_hashes)
+
+    def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Step]:
+        """A step per experiment, in the given order; with `fresh` nothing counts as done."""
+        return [self._step(experiment, fresh) for experiment in experiments]
+
+    def identify(self, step: Step) -> Step:
+        """The step with its identity; reads image contents that are not in the cache."""
+        return step if step.identity else replace(step, identity=self._identity(step.experiment))
+
+    def _step(self, experiment: Experiment, fresh: bool) -> Step:
+        if experiment.trains:
+            config = self.inputs.configs[experiment.name]
+            tables = self.inputs.training[experiment.split]
+            rows = tuple(len(table) for table in tables.values())
+            # Frozen stages have no backward pass, which is about two thirds of an epoch.
+            frozen = config.stage_starts[-1] if config.mode == "finetune" else config.epochs
+            work = rows[0] * (config.epochs - 2 / 3 * frozen)
+        else:
+            config = None
+            rows = (len(self.inputs.faceapi[experiment.split]),)
+            work = float(rows[0])
+        step = Step(experiment, rows, work, "new", "never ran", config)
+        return replace(step, why="--fresh") if fresh else self._compare(step)
+
+    def _compare(self, step: Step) -> Step:
+        """Hold the step against what is on disk."""
+        manifest = read_json(self.paths.manifest(step.experiment))
+        note = read_json(self.paths.run(step.experiment).checkpoint_note) if step.experiment.trains else None
+        if not manifest and not note:
+            return step
+        step = self.identify(step)
+        assert step.identity is not None
+        lost = [path.name for path in self.paths.results(step.experiment) if not path.is_file()]
+        status: Status = "stale"
+        if manifest and manifest.get("identity") == step.identity and not lost:
+            status, why = "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
+        elif note and note.get("identity") == step.identity:
+            status, why = "interrupted", f"goes on after epoch {note['epoch']} of {_epochs(step)}"
+        elif not manifest:
+            why = "interrupted with other inputs: " + _changes(note, step.identity)
+        elif manifest.get("identity") != step.identity:
+            why = _changes(manifest, step.identity)
+        else:
+            why = f"{', '.join(lost)} is missing"
+        return replace(step, status=status, why=why)
+
+    def _identity(self, experiment: Experiment) -> Identity:
+        if experiment.trains:
+            config = self.inputs.configs[experiment.name]
+            return training_identity(config, self.inputs.training[experiment.split], self.hashes)
+        assert self.inputs.evaluator is not None
+        table = self.inputs.faceapi[experiment.split]
+        return faceapi_identity(table, self.settings.faceapi, self.inputs.evaluator, self.hashes)
+
+
+def _epochs(step: Step) -> int:
+    assert step.config is not None
+    return step.config.epochs
+
+
+def _changes(record: Any, identity: Identity) -> str:
+    changed = differences(record.get("identity") or {}, identity)
+    return "; ".join(text.replace("data.", "", 1) for text in changed) or "its manifest is not readable"
+
+
+def longest_first(steps: Sequence[Step]) -> list[Step]:
+    """The order to start in, so that no long run is left alone at the end."""
+    return sorted(steps, key=lambda step: -step.work)

@@ -1,0 +1,37 @@
+"""`plan` on the terminal, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.plan import Step
+
+_COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
+
+
+def print_plan(console: Console, steps: Sequence[Step]) -> None:
+    """One line a step; rows are train/val/test, for FaceAPI the test rows."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("Experiment", no_wrap=True)
+    table.add_column("Rows", justify="right", no_wrap=True)
+    for name in ("Epochs", "Batch"):
+        table.add_column(name, justify="right")
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Why")
+    for step in steps:
+        table.add_row(
+            step.name,
+            "/".join(map(str, step.rows)),
+            str(step.config.epochs) if step.config else "–",
+            str(step.config.batch) if step.config else "–",
+            f"[{_COLOURS[step.status]}]{step.status}[/]",
+            escape(step.why),
+        )
+    console.print(table)
+    todo = [step.name for step in steps if step.to_do]
+    console.print(f"to run: {' '.join(todo)}" if todo else "nothing to run: all done", highlight=False, soft_wrap=True)

@@ -1,0 +1,151 @@
+"""Starting or joining Ray, quietly, and dividing what the cluster has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from trainable.errors import ConfigError
+
+# Read by Ray when it is imported; a user's own setting wins.
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Unset, Ray decides by what it finds, and differently on each node.
+    "RAY_AUTH_MODE": "token",
+    "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # One placement group at a time: with more, the order of starting is the cluster's and not longest first.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one trial gets."""
+
+    cpus: int
+    gpus: float
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus else "cpu"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The live nodes' CPUs and GPUs."""
+
+    nodes: tuple[tuple[int, float], ...]
+
+    @property
+    def cpus(self) -> int:
+        return sum(cpus for cpus, _ in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        return sum(gpus for _, gpus in self.nodes)
+
+    def share(self, trials: int, device: str, cpus: int | None, gpus: float | None) -> Share:
+        """A GPU per trial where there are GPUs (or `gpus` of one), else CPUs so that all trials run at once if they
+        can, and every CPU is used. `device`, `cpus` and `gpus` are the user's wishes.
+
+        Raises:
+            ConfigError: no node can ever hold such a trial; Tune would wait for one without a word.
+        """
+        if device == "cuda" and not self.gpus:
+            raise ConfigError("--device cuda: no node of this cluster has a GPU (use --device cpu or auto)")
+        on_gpu = device != "cpu" and bool(self.gpus) and gpus != 0
+        if not on_gpu and gpus:
+            raise ConfigError(f"--gpus-per-trial {gpus:g}: there is no GPU for it here")
+        gpu_share = (gpus or 1.0) if on_gpu else 0.0
+        hosts = [(c, g) for c, g in self.nodes if g >= gpu_share]
+        if not hosts:
+            raise ConfigError(f"--gpus-per-trial {gpu_share:g}: no node has as many GPUs")
+        most = max(c for c, _ in hosts)
+        if cpus is not None and cpus > most:
+            raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
+        return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)
+
+    @staticmethod
+    def _cpus_per_trial(hosts: list[tuple[int, float]], trials: int, gpus: float) -> int:
+        def slots(cpus: int) -> int:
+            return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in hosts)
+
+        wanted = min(trials, slots(1))
+        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if slots(n) >= max(1, wanted)), default=1)
+
+
+class Session:
+    """A running Ray, with the terminal kept for us: what Ray and its libraries print goes to a log file."""
+
+    def __init__(self, terminal: TextIO, log: Path) -> None:
+        self.terminal, self.log = terminal, log
+
+    def connect(self, address: str | None, cpus: int | None = None) -> Cluster:
+        """Start Ray on this machine, or join the cluster at `address`.
+
+        Raises:
+            ConfigError: no cluster answers there.
+        """
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
+        if address is None:
+            ray.init(
+                include_dashboard=False, object_store_memory=256 * 2**20, _node_ip_address="127.0.0.1",
+                num_cpus=cpus, **quiet,
+            )  # fmt: skip
+            _keep_token_private()
+        else:
+            try:
+                ray.init(address=address, **quiet)
+            except Exception as error:  # Ray has no one error for this: connection, version, authentication
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise ConfigError(
+                    f"--address {address}: no Ray cluster could be joined ({reason[:300]}); is it running, does this "
+                    "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
+                ) from error
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return Cluster(tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive))
+
+
+@contextlib.contextmanager
+def session(log_folder: Path) -> Iterator[Session]:
+    """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
+    log_folder.mkdir(parents=True, exist_ok=True)
+    log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    terminal = os.fdopen(saved[0], "w", encoding=sys.stdout.encoding or "utf-8", errors="replace", closefd=False)
+    try:
+        yield Session(terminal, log)
+    finally:
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        terminal.flush()
+        for target, source in enumerate(saved, 1):
+            os.dup2(source, target)
+            os.close(source)
+
+
+def _keep_token_private() -> None:
+    """Ray writes its token readable for everybody on the machine."""
+    token = Path.home() / ".ray" / "auth_token"
+    with contextlib.suppress(OSError):
+        token.chmod(0o600)

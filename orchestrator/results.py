@@ -1,0 +1,139 @@
+"""What the seven experiments found, read from their folders (runbook sections 6 and 7)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from orchestrator.paths import ProjectPaths
+from search_spaces.runbook import EXPERIMENTS, IOU_THRESHOLD, Experiment
+from trainable.atomic import read_json
+from trainable.metrics import Metrics, classification_metrics, confusion_counts
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table. Rates are fractions; None where the runbook's table has a dash or nothing is there.
+
+    `true` and `predicted` are the test labels; for FaceAPI those of the matched rows.
+    """
+
+    experiment: Experiment
+    epochs: int | None = None
+    batch: int | None = None
+    n: int | None = None
+    val_macro_f1: float | None = None
+    test_macro_f1: float | None = None
+    test_top1: float | None = None
+    coverage: float | None = None
+    top1_all_rows: float | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    true: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+
+    @property
+    def present(self) -> bool:
+        return self.n is not None
+
+    @cached_property
+    def confusion(self) -> list[list[int]]:
+        """Counts, true classes down and predicted ones across, in the order of `classes`."""
+        return confusion_counts(self.true, self.predicted, self.classes)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return classification_metrics(self.true, self.predicted, self.classes)
+
+
+def collect(paths: ProjectPaths, failures: Mapping[str, str] | None = None) -> list[Result]:
+    """The results of all seven experiments, in the runbook's order; those without files have no figures.
+
+    Args:
+        failures: what went wrong in the run just made, by experiment.
+    """
+    return [_result(experiment, paths, (failures or {}).get(experiment.name)) for experiment in EXPERIMENTS]
+
+
+def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) -> Result:
+    manifest = read_json(paths.manifest(experiment)) or {}
+    notes = [f"failed: {failure}"] if failure else []
+    read = _mobilenet if experiment.trains else _faceapi
+    try:
+        values = read(experiment, paths, manifest)
+    except FileNotFoundError:
+        return Result(experiment, notes=tuple(notes))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        return Result(experiment, notes=(*notes, f"its files are not readable ({type(error).__name__}: {error})"))
+    if failure:
+        notes.append(f"the figures are of an earlier run ({manifest.get('finished', 'unknown date')})")
+    elif not manifest:
+        notes.append("no manifest: not a result of this program, or an unfinished one")
+    return Result(experiment, seconds=manifest.get("seconds"), notes=(*notes, *values.pop("notes")), **values)
+
+
+def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
+    run = paths.run(experiment)
+    val, test = (_json(path) for path in (run.val_metrics, run.test_metrics))
+    rows = _rows(run.test_preds)
+    config = manifest.get("config", {})
+    corrupt = [path for part in manifest.get("corrupt_images", {}).values() for path in part]
+    notes = list(manifest.get("fallbacks", []))
+    if corrupt:
+        notes.append(f"{len(corrupt)} corrupt image(s) as black patches: {', '.join(corrupt[:3])}{_more(corrupt)}")
+    return {
+        "epochs": config.get("epochs"),
+        "batch": config.get("batch"),
+        "n": test["n"],
+        "val_macro_f1": val["macro_f1"],
+        "test_macro_f1": test["macro_f1"],
+        "test_top1": test["accuracy"],
+        "classes": tuple(_json(run.classes)["classes"]),
+        "true": tuple(row["true"] for row in rows),
+        "predicted": tuple(row["pred"] for row in rows),
+        "notes": notes,
+    }
+
+
+def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
+    rows = _rows(paths.faceapi_results(experiment))
+    matched = [row for row in rows if is_matched(row)]
+    right = sum(int(row["correct"]) for row in matched)
+    unreadable = manifest.get("unreadable_images", [])
+    true = tuple(row["gt_label"] for row in matched)
+    predicted = tuple(row["pred_label"] for row in matched)
+    return {
+        "n": len(rows),
+        "test_top1": right / len(matched) if matched else 0.0,
+        "coverage": len(matched) / len(rows) if rows else 0.0,
+        "top1_all_rows": right / len(rows) if rows else 0.0,
+        "classes": tuple(sorted({*true, *predicted})),
+        "true": true,
+        "predicted": predicted,
+        "notes": [f"{len(unreadable)} unreadable image(s)"] if unreadable else [],
+    }
+
+
+def is_matched(row: Mapping[str, str]) -> bool:
+    """Runbook section 8: a face was detected, with an IoU of at least 0.30 with the row's box."""
+    return row["face_detected"].lower() in ("1", "true") and float(row["iou"]) >= IOU_THRESHOLD
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _json(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return read_json(path)
+
+
+def _more(items: Sequence[str]) -> str:
+    return f" and {len(items) - 3} more" if len(items) > 3 else ""

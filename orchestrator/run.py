@@ -1,0 +1,169 @@
+"""`run-all`: checked steps in, results on disk out (the only module that puts Ray, training and FaceAPI together)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from orchestrator.paths import ProjectPaths
+from orchestrator.plan import Planner, Step
+from orchestrator.progress import ProgressView
+from orchestrator.ray_session import Cluster, session
+from trainable.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The user's wishes about where things run; none of it changes what is computed."""
+
+    address: str | None = None
+    device: str = "auto"
+    workers: int | None = None
+    num_cpus: int | None = None
+    cpus_per_trial: int | None = None
+    gpus_per_trial: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"--device must be auto, cpu or cuda, not {self.device!r}")
+        for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
+        if self.address and self.num_cpus:
+            raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: what failed and why, and whether it was interrupted."""
+
+    failures: dict[str, str]
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        return 130 if self.interrupted else 1 if self.failures else 0
+
+
+def run_steps(
+    steps: Sequence[Step], planner: Planner, hardware: Hardware, console: Console, *, fresh: bool, verbose: bool
+) -> Outcome:
+    """Run what is to do of `steps`; what fails leaves the rest alone.
+
+    Raises:
+        ConfigError: before anything starts: weights, cluster or resources are not to be had, or another run is on.
+    """
+    paths = planner.paths
+    with _only_one(paths):
+        todo = [planner.identify(step) for step in steps if step.to_do]
+        if not todo:
+            return Outcome({}, False)
+        _check_weights(todo)
+        with session(paths.logs) as ray_session:
+            terminal = Console(file=ray_session.terminal, force_terminal=console.is_terminal, width=console.width)
+            terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
+            cluster = ray_session.connect(hardware.address, hardware.num_cpus)
+            with ProgressView(terminal, todo, verbose=verbose) as view, _interrupts(view.say) as stop:
+                _execute(todo, planner, hardware, cluster, view, fresh=fresh, stop=stop)
+    return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
+
+
+def _execute(
+    todo: Sequence[Step],
+    planner: Planner,
+    hardware: Hardware,
+    cluster: Cluster,
+    view: ProgressView,
+    *,
+    fresh: bool,
+    stop: threading.Event,
+) -> None:
+    """FaceAPI in a thread, training in this one (Tune wants the main thread for its signals)."""
+    from orchestrator.faceapi.shards import FaceApiJobs
+    from orchestrator.training import train
+
+    training = [step for step in todo if step.experiment.trains]
+    faceapi = [step for step in todo if not step.experiment.trains]
+    share = None
+    if training:
+        share = cluster.share(len(training), hardware.device, hardware.cpus_per_trial, hardware.gpus_per_trial)
+    # Beside training on CPUs, Node takes cores that trials count on: few at a time.
+    limit = max(1, cluster.cpus // 4) if training else max(1, cluster.cpus)
+    jobs = FaceApiJobs(
+        faceapi, planner.inputs, planner.settings.faceapi, planner.paths,
+        fresh=fresh, limit=limit, report=view, stop=stop,
+    )  # fmt: skip
+    jobs.start()
+    try:
+        if share is not None:
+            train(training, planner.paths, share, hardware.workers, fresh=fresh, report=view, stop=stop)
+    finally:
+        if share is None or stop.is_set():
+            jobs.limit = max(1, cluster.cpus)
+        while jobs.thread.is_alive():
+            jobs.thread.join(0.5)  # a plain join would keep signals waiting
+
+
+def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *, interrupted: bool) -> Outcome:
+    """What the disk says, whatever was reported."""
+    after = planner.plan([step.experiment for step in todo])
+    left = {step.name for step in after if step.to_do}
+    if interrupted:
+        return Outcome({name: text for name, text in failures.items() if name in left}, bool(left))
+    return Outcome({name: failures.get(name, "ended without a result") for name in sorted(left)}, False)
+
+
+def _check_weights(todo: Sequence[Step]) -> None:
+    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
+    configs = {step.config.weights: step.config for step in todo if step.config}
+    configs.pop("none", None)
+    if configs:
+        from trainable.model import build_model
+
+        for config in configs.values():
+            build_model(config, ["a", "b"])
+
+
+@contextmanager
+def _only_one(paths: ProjectPaths) -> Iterator[None]:
+    """Keep a second run out of the same output folder."""
+    try:
+        paths.internal.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(paths.lock)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(f"another run is writing to {paths.output} (its lock is {paths.lock})") from error
+    except OSError as error:
+        raise ConfigError(f"--output-root {paths.output}: cannot be written to ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _interrupts(say: Callable[[str], None]) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM once: finish the epochs in hand. Twice: leave at once; at most those epochs are lost."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+        say("stopping when the epochs in hand are saved; once more to stop at once")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,96 @@
+"""The runbook's section 7 table, with the published figures beside ours: as CSV and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.results import Result
+
+COLUMNS = (
+    "experiment", "split", "method", "epochs", "batch", "n", "val_macro_f1", "test_macro_f1", "test_top1", "coverage",
+    "top1_all_rows", "published_val_macro_f1", "published_test_macro_f1", "published_top1", "published_coverage",
+    "seconds", "notes",
+)  # fmt: skip
+_LEGEND = (
+    "F1: macro-F1; val: at the best epoch. Below ours, dim: the runbook's published.\n"
+    "FaceAPI's Top-1 is over matched rows (face detected, IoU ≥ 0.30); Cover. is\n"
+    "their share; All rows counts the others as wrong."
+)
+METHODS = {"faceapi": "FaceAPI", "probe": "Probe", "finetune": "Finetune"}
+
+
+def summary_row(result: Result) -> list[Any]:
+    """One line of summary_overall_7exp.csv; rates are fractions with six decimals."""
+    experiment, published = result.experiment, result.experiment.published
+    values = {
+        **{name: getattr(result, name) for name in COLUMNS if hasattr(result, name)},
+        "experiment": experiment.folder,
+        "split": experiment.split,
+        "method": experiment.method,
+        "published_val_macro_f1": published.val_macro_f1,
+        "published_test_macro_f1": published.test_macro_f1,
+        "published_top1": published.top1,
+        "published_coverage": published.coverage,
+        "notes": "; ".join(result.notes) if result.present else "; ".join(result.notes) or "no result yet",
+    }
+    return [round(v, 6) if isinstance(v, float) else v for v in (values[name] for name in COLUMNS)]
+
+
+def print_summary(console: Console, results: Sequence[Result]) -> None:
+    """The table in 80 columns: ours, and below it, dim, what the runbook published."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("Split", "Method"):
+        table.add_column(name, no_wrap=True)
+    for name in ("Ep.", "Batch", "val F1", "test F1", "Top-1", "Cover.", "All rows", "Time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        experiment, published = result.experiment, result.experiment.published
+        table.add_row(
+            experiment.split,
+            METHODS[experiment.method],
+            _plain(result.epochs),
+            _plain(result.batch),
+            _pair(result.val_macro_f1, published.val_macro_f1, score),
+            _pair(result.test_macro_f1, published.test_macro_f1, score),
+            _pair(result.test_top1, published.top1, percent),
+            _pair(result.coverage, published.coverage, percent),
+            percent(result.top1_all_rows),
+            duration(result.seconds),
+        )
+    console.print(table)
+    console.print(_LEGEND, highlight=False, soft_wrap=True)
+    for result in results:
+        for note in result.notes:
+            console.print(f"[yellow]{result.experiment.name}[/]: {escape(note)}", highlight=False, soft_wrap=True)
+
+
+def _pair(ours: float | None, published: float | None, form: Callable[[float | None], str]) -> str:
+    return form(ours) if published is None else f"{form(ours)}\n[dim]{form(published)}[/]"
+
+
+def score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}%"
+
+
+def duration(seconds: float | None) -> str:
+    """ "41 s", "3:07" or "1:02:03"."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _plain(value: int | None) -> str:
+    return "–" if value is None else str(value)

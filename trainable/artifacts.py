@@ -1,0 +1,119 @@
+"""What a finished run leaves in its folder (runbook section 6), and the checkpoint it goes on from until then."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainable.atomic import read_json, replacing, write_csv, write_json
+from trainable.config import RunSpec
+from trainable.history import HISTORY_COLUMNS
+from trainable.identity import Identity
+from trainable.metrics import Metrics
+from trainable.paths import RunPaths
+
+PREDS_COLUMNS = ("path", "true", "pred")
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "ray")
+
+
+def save_torch(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        torch.save(value, temporary)
+
+
+def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
+    """The state of a run between two epochs, and a note that says what it is without torch."""
+    save_torch(paths.checkpoint, state)
+    write_json(paths.checkpoint_note, {"identity": state["identity"], "epoch": state["epoch"]})
+
+
+def load_checkpoint(paths: RunPaths, identity: Identity) -> dict[str, Any] | None:
+    """The state to go on from; None where there is none, or it belongs to other data or another configuration."""
+    try:
+        state = torch.load(paths.checkpoint, map_location="cpu", weights_only=True)
+    except Exception:  # no file, or one that a full disk cut short: then the run begins anew
+        return None
+    return state if isinstance(state, dict) and state.get("identity") == identity else None
+
+
+def write_results(
+    spec: RunSpec,
+    classes: list[str],
+    *,
+    best: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    test: Metrics,
+    predictions: Sequence[tuple[str, str, str]],
+    manifest: dict[str, Any],
+) -> None:
+    """All artifacts of a finished run. The manifest goes first and comes last: what has one is whole."""
+    paths = RunPaths(spec.out)
+    paths.manifest.unlink(missing_ok=True)
+    save_torch(paths.best, {"model": best["model"], "classes": classes, "config": asdict(spec.config)})
+    write_json(paths.val_metrics, best["metrics"])
+    write_json(paths.test_metrics, test)
+    write_csv(paths.test_preds, PREDS_COLUMNS, predictions)
+    write_json(paths.classes, {"classes": classes})
+    write_csv(paths.history, HISTORY_COLUMNS, ([row.get(name) for name in HISTORY_COLUMNS] for row in history))
+    write_json(paths.manifest, manifest)
+    shutil.rmtree(paths.checkpoints, ignore_errors=True)
+
+
+def finished_metrics(paths: RunPaths) -> dict[str, Any]:
+    """What a finished run found, from its files."""
+    val, test = (read_json(path) or {} for path in (paths.val_metrics, paths.test_metrics))
+    return {
+        "val_macro_f1": val.get("macro_f1"),
+        "test_macro_f1": test.get("macro_f1"),
+        "test_accuracy": test.get("accuracy"),
+    }
+
+
+def durations(history: Sequence[dict[str, Any]], test_seconds: float) -> dict[str, Any]:
+    """Seconds of each stage, and of the whole run with its test evaluation."""
+    stages: dict[str, float] = {}
+    for row in history:
+        stages[str(row["stage"])] = stages.get(str(row["stage"]), 0.0) + row["seconds"]
+    return {
+        "seconds_per_stage": {stage: round(seconds, 3) for stage, seconds in stages.items()},
+        "seconds": round(sum(stages.values()) + test_seconds, 3),
+    }
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Versions and commit, for the manifest."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "git_commit": _commit(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this project's checkout, where it runs from one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

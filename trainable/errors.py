@@ -1,0 +1,60 @@
+"""Every error this project raises on purpose, in one small tree.
+
+A message says what is wrong, where (file:row, column) and what to do about it. `exit_code` is what the command
+line returns: 1 an experiment failed, 2 bad input or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an input. `row` counts from 1, the header line being row 1."""
+
+    message: str
+    file: str = ""
+    row: int | None = None
+    column: str | None = None
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = self.file + (f":{self.row}" if self.row is not None else "")
+        if self.column is not None:
+            place += f", column '{self.column}'" if place else f"column '{self.column}'"
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class EmosweepError(Exception):
+    """Base of all errors that are reported without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(EmosweepError):
+    """An option or a configuration value is not usable."""
+
+    exit_code = 2
+
+
+class InputError(EmosweepError):
+    """Input files are not usable. Holds every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class ExperimentError(EmosweepError):
+    """One experiment failed; the others are not concerned."""
+
+
+class InterruptedRun(EmosweepError):
+    """The user stopped the run; what was done is kept."""
+
+    exit_code = 130

@@ -1,0 +1,40 @@
+"""Macro-F1 and its company, over all training classes (runbook section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+Metrics = dict[str, Any]
+
+
+def classification_metrics(true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Metrics:
+    """`macro_f1`, `accuracy`, `n` and `per_class` (precision, recall, f1, support).
+
+    A class without a prediction, or without a row, counts as F1 0 in the mean (zero_division=0): the mean is always
+    over all of `classes`.
+    """
+    precision, recall, f1, support = precision_recall_fscore_support(
+        true, predicted, labels=list(classes), zero_division=0
+    )
+    per_class = {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
+    }
+    correct = sum(t == p for t, p in zip(true, predicted, strict=True))
+    return {
+        "macro_f1": float(f1.mean()),
+        "accuracy": correct / max(1, len(true)),
+        "n": len(true),
+        "per_class": per_class,
+    }
+
+
+def confusion_counts(true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> list[list[int]]:
+    """Counts, true classes down and predicted ones across."""
+    if not true:
+        return [[0] * len(classes) for _ in classes]
+    counts: list[list[int]] = confusion_matrix(true, predicted, labels=list(classes)).tolist()
+    return counts

@@ -1,0 +1,59 @@
+"""The one class that owns the paths of a training run's folder (runbook section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Everything a run writes into its folder `out`."""
+
+    out: Path
+
+    @property
+    def best(self) -> Path:
+        return self.out / "best.pt"
+
+    @property
+    def val_metrics(self) -> Path:
+        return self.out / "val_metrics_best.json"
+
+    @property
+    def test_metrics(self) -> Path:
+        return self.out / "test_metrics.json"
+
+    @property
+    def test_preds(self) -> Path:
+        return self.out / "test_preds.csv"
+
+    @property
+    def classes(self) -> Path:
+        return self.out / "classes.json"
+
+    @property
+    def history(self) -> Path:
+        return self.out / "history.csv"
+
+    @property
+    def manifest(self) -> Path:
+        return self.out / "manifest.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.out / ".checkpoints"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.checkpoints / "last.pt"
+
+    @property
+    def checkpoint_note(self) -> Path:
+        """What `checkpoint` holds, in JSON, for readers without torch."""
+        return self.checkpoints / "last.json"
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """The files that make a finished run, the manifest aside."""
+        return (self.best, self.val_metrics, self.test_metrics, self.test_preds, self.classes, self.history)

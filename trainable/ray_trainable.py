@@ -1,0 +1,89 @@
+"""The thin adapter from `Trainer` to `ray.tune.Trainable`: one `step()` is one epoch. The only file here with Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from trainable.artifacts import finished_metrics, save_torch
+from trainable.config import Resources, RunSpec, TrainConfig
+from trainable.trainer import Trainer
+
+CHECKPOINT_FILE = "trainer.pt"
+
+
+class StagedTrainable(tune.Trainable):
+    """Trains `config["job"]` (see `job`) and writes its artifacts with the last epoch.
+
+    A trial goes on from the checkpoint in its own run folder, which it writes with every epoch. So a killed actor, a
+    killed driver and a new cluster are all the same case, and Tune's own checkpoints are needed only where Tune moves
+    a trial (pause, perturb).
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        # Tune may set a trial up while another actor still runs it: nothing is read or written before `step`.
+        self._job: dict[str, Any] = config["job"]
+        self._trainer: Trainer | None = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    @property
+    def trainer(self) -> Trainer:
+        if self._trainer is None:
+            self._trainer = _trainer(self._job)
+            self._job["fresh"] = False  # once begun anew, a retry goes on
+        return self._trainer
+
+    def step(self) -> dict[str, Any]:
+        trainer = self.trainer
+        row = trainer.history[-1] if trainer.done else trainer.step()
+        result = {**row, "epochs": trainer.config.epochs, "done": trainer.done}
+        if trainer.done:
+            trainer.finish()
+            result |= finished_metrics(trainer.paths)
+        return result
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        save_torch(Path(checkpoint_dir) / CHECKPOINT_FILE, self.trainer.state_dict())
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        state = torch.load(Path(checkpoint_dir) / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
+        self.trainer.load_state_dict(state)
+
+    def cleanup(self) -> None:
+        self._trainer = None
+
+
+def job(spec: RunSpec, resources: Resources, identity: dict[str, Any], *, fresh: bool) -> dict[str, Any]:
+    """A run as plain values, which Tune writes into its own records."""
+    return {
+        "name": spec.name,
+        "project_root": str(spec.project_root),
+        "csvs": {part: str(path) for part, path in spec.csvs.items()},
+        "out": str(spec.out),
+        "config": vars(spec.config).copy(),
+        "resources": vars(resources).copy(),
+        "identity": identity,
+        "fresh": fresh,
+    }
+
+
+def _trainer(job: dict[str, Any]) -> Trainer:
+    spec = RunSpec(
+        project_root=Path(job["project_root"]),
+        csvs={part: Path(path) for part, path in job["csvs"].items()},
+        out=Path(job["out"]),
+        config=TrainConfig(**job["config"]),
+    )
+    return Trainer(
+        spec,
+        Resources(**job["resources"]),
+        job["identity"],
+        fresh=job["fresh"],
+        log=lambda text: print(f"{spec.name}: {text}", flush=True),
+    )

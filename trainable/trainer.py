@@ -1,0 +1,290 @@
+"""One training run, epoch by epoch: stages, best epoch, checkpoints, results (runbook sections 4 to 6)."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from trainable.artifacts import durations, environment, load_checkpoint, save_checkpoint, write_results
+from trainable.config import PARTS, Resources, RunSpec
+from trainable.data import ImageBatches, derived_seed
+from trainable.device import default_workers, device_name, pick_device
+from trainable.errors import ExperimentError
+from trainable.history import epoch_line
+from trainable.identity import Identity, ImageHashes, training_identity
+from trainable.loop import Engine, PassResult, evaluate, train_epoch
+from trainable.metrics import Metrics, classification_metrics
+from trainable.model import build_model, make_optimizer, set_stage, train_mode
+from trainable.paths import RunPaths
+from trainable.tables import load_table
+
+Log = Callable[[str], None]
+
+
+class Trainer:
+    """Runs `spec`, going on from its folder's checkpoint where that is of the same identity.
+
+    A run that was stopped at any moment and called again ends with the numbers of one that was not: every epoch's
+    randomness derives from (seed, epoch), and everything else is in the checkpoint. The number of threads changes the
+    order of float sums, so it is kept over a resume too.
+
+    Args:
+        spec: data, folder and configuration.
+        resources: device, threads, DataLoader workers.
+        identity: what `trainable.identity` says of `spec`; computed here when not given.
+        fresh: begin anew in spite of a checkpoint.
+
+    Raises:
+        InputError: the CSVs have problems. ConfigError: weights or device are not to be had.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        resources: Resources | None = None,
+        identity: Identity | None = None,
+        *,
+        fresh: bool = False,
+        log: Log = lambda text: None,
+    ) -> None:
+        resources = resources or Resources()
+        self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
+        self.tables = {part: load_table(spec.csvs[part], spec.project_root) for part in PARTS}
+        self.classes = sorted(set(self.tables["train"].labels))
+        self.identity = identity or training_identity(self.config, self.tables, ImageHashes())
+        device = pick_device(resources.device)
+        amp = self.config.amp if self.config.amp is not None else device.type == "cuda"
+        self.engine = Engine(device, amp)
+        self.workers = resources.workers if resources.workers is not None else default_workers(device)
+        self.threads = resources.threads or torch.get_num_threads()
+        state = None if fresh else load_checkpoint(self.paths, self.identity)
+        self._restore(state)
+
+    # -- state
+
+    def _restore(self, state: dict[str, Any] | None) -> None:
+        """Everything a run is, from a checkpoint or from the beginning."""
+        if state:
+            self.threads = state["threads"]
+        torch.set_num_threads(self.threads)
+        model, remarks = build_model(self.config, self.classes)
+        self.model = model.to(self.engine.device)
+        self.scaler = self.engine.scaler()
+        self.batches: dict[str, ImageBatches] = {}
+        self.epoch = self.stage = 0
+        self.best: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.corrupt: dict[str, list[str]] = {part: [] for part in PARTS}
+        self.fallbacks: list[str] = []
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        for remark in remarks if state is None else ():
+            self.log(remark)
+        if state:
+            self.load_state_dict(state)
+            self.log(f"going on after epoch {self.epoch} of {self.config.epochs}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything there is between two epochs; loads with `weights_only=True`."""
+        return {
+            "identity": self.identity,
+            "epoch": self.epoch,
+            "stage": self.stage,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "best": self.best,
+            "history": self.history,
+            "corrupt": self.corrupt,
+            "fallbacks": self.fallbacks,
+            "micro_batch": self.engine.micro_batch,
+            "threads": self.threads,
+            "started": self.started,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` of a trainer with the same identity gave."""
+        self.model.load_state_dict(state["model"])
+        self._enter_stage(state["stage"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        for name in ("epoch", "best", "history", "corrupt", "fallbacks", "started"):
+            setattr(self, name, state[name])
+        self.engine = replace(self.engine, micro_batch=state["micro_batch"])
+
+    def _enter_stage(self, stage: int) -> None:
+        self.stage = stage
+        set_stage(self.model, stage)
+        self.optimizer = make_optimizer(self.model, self.config)
+
+    # -- epochs
+
+    @property
+    def done(self) -> bool:
+        """All epochs are trained; what is left is `finish`."""
+        return self.epoch >= self.config.epochs
+
+    def step(self) -> dict[str, Any]:
+        """Train and validate one epoch and save it.
+
+        An epoch that ran out of device memory or lost its DataLoader workers is run again from its start, with half
+        of the micro-batch or of the workers.
+
+        Returns:
+            The epoch's row of history.csv.
+        """
+        while True:
+            began = time.perf_counter()
+            try:
+                row = self._train_and_validate()
+                break
+            except torch.OutOfMemoryError as error:
+                self._halve_micro_batch(error)
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error) or self.workers == 0:
+                    raise
+                self._halve_workers(error)
+            self._back_to_epoch_start()
+        row["seconds"] = round(time.perf_counter() - began, 3)
+        self.history.append(row)
+        self.epoch += 1
+        save_checkpoint(self.paths, self.state_dict())
+        return row
+
+    def _train_and_validate(self) -> dict[str, Any]:
+        stage = self.config.stage_at(self.epoch)
+        if stage != self.stage:
+            self._enter_stage(stage)
+        train_mode(self.model, stage)
+        torch.manual_seed(derived_seed(self.config.seed, "dropout", self.epoch))
+        train = train_epoch(self.model, self._part("train"), self.epoch, self.optimizer, self.scaler, self.engine)
+        val, metrics = self._evaluate("val")
+        self._note_corrupt("train", train)
+        self._keep_best(metrics)
+        return {
+            "epoch": self.epoch + 1,
+            "stage": stage,
+            "train_loss": train.loss,
+            "train_accuracy": train.accuracy,
+            "val_loss": val.loss,
+            "val_macro_f1": metrics["macro_f1"],
+            "val_accuracy": metrics["accuracy"],
+            "lr_head": self.config.lr_head,
+            "lr_backbone": self.config.lr_backbone if stage > 1 else None,
+            "micro_batch": self.engine.micro_batch or self.config.batch,
+        }
+
+    def _keep_best(self, metrics: Metrics) -> None:
+        """The highest validation macro-F1; the earlier epoch on a tie."""
+        if not self.best or metrics["macro_f1"] > self.best["metrics"]["macro_f1"]:
+            model = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+            self.best = {"model": model, "metrics": {**metrics, "epoch": self.epoch + 1}}
+
+    def _evaluate(self, part: str) -> tuple[PassResult, Metrics]:
+        result = evaluate(self.model, self._part(part), self.engine)
+        self._note_corrupt(part, result)
+        predicted = [self.classes[i] for i in result.predicted.tolist()]
+        metrics = classification_metrics(self.tables[part].labels, predicted, self.classes)
+        return result, {**metrics, "loss": result.loss}
+
+    def _part(self, part: str) -> ImageBatches:
+        if part not in self.batches:
+            self.batches[part] = ImageBatches(
+                self.tables[part],
+                self.classes,
+                self.config.batch,
+                seed=self.config.seed if part == "train" else None,
+                workers=self.workers,
+                pin=self.engine.device.type == "cuda",
+            )
+        return self.batches[part]
+
+    def _note_corrupt(self, part: str, result: PassResult) -> None:
+        new = sorted(result.corrupt - set(self.corrupt[part]))
+        for path in new:
+            self.log(f"corrupt image, replaced by a black patch: {path}")
+        self.corrupt[part] += new
+
+    # -- falling back
+
+    def _halve_micro_batch(self, error: Exception) -> None:
+        size = self.engine.micro_batch or self.config.batch
+        if size == 1:
+            raise ExperimentError("out of device memory even with one image at a time") from error
+        self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
+        self._fall_back(
+            f"out of device memory in epoch {self.epoch + 1}: batch {self.config.batch} goes in micro-batches of "
+            f"{self.engine.micro_batch}; BatchNorm sees those, so this is not strictly comparable"
+        )
+
+    def _halve_workers(self, error: Exception) -> None:
+        self._fall_back(f"DataLoader lost a worker ({error}); {self.workers} workers become {self.workers // 2}")
+        self.workers //= 2
+
+    def _fall_back(self, text: str) -> None:
+        self.log(text)
+        self.fallbacks = [*self.fallbacks, text]
+
+    def _back_to_epoch_start(self) -> None:
+        engine, fallbacks, corrupt = self.engine, self.fallbacks, self.corrupt
+        gc.collect()  # the traceback held the failed step's activations
+        if engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._restore(load_checkpoint(self.paths, self.identity) if self.epoch else None)
+        self.engine, self.fallbacks, self.corrupt = engine, fallbacks, corrupt
+
+    # -- the end
+
+    def finish(self) -> Metrics:
+        """Evaluate test once, with the best weights, and write all artifacts. Returns the test metrics."""
+        began = time.perf_counter()
+        self.model.load_state_dict(self.best["model"])
+        result, metrics = self._evaluate("test")
+        predictions = [
+            (row.path, row.label, self.classes[i])
+            for row, i in zip(self.tables["test"].rows, result.predicted.tolist(), strict=True)
+        ]
+        write_results(
+            self.spec,
+            self.classes,
+            best=self.best,
+            history=self.history,
+            test=metrics,
+            predictions=predictions,
+            manifest=self._manifest(time.perf_counter() - began),
+        )
+        return metrics
+
+    def _manifest(self, test_seconds: float) -> dict[str, Any]:
+        return {
+            "experiment": self.spec.name,
+            "identity": self.identity,
+            "config": asdict(self.config),
+            "classes": self.classes,
+            "csvs": {part: str(path) for part, path in self.spec.csvs.items()},
+            "rows": {part: len(table) for part, table in self.tables.items()},
+            "label_columns": {part: table.label_column for part, table in self.tables.items()},
+            "device": device_name(self.engine.device),
+            "amp": self.engine.amp,
+            "threads": self.threads,
+            "workers": self.workers,
+            "micro_batch": self.engine.micro_batch,
+            "fallbacks": self.fallbacks,
+            "corrupt_images": self.corrupt,
+            "started": self.started,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **durations(self.history, test_seconds),
+            **environment(),
+        }
+
+    def run(self) -> Metrics:
+        """All epochs that are left, then `finish`."""
+        while not self.done:
+            row = self.step()
+            self.log(epoch_line(row, self.config.epochs))
+        return self.finish()
