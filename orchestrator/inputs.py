@@ -31,17 +31,29 @@ def check_inputs(experiments: Sequence[Experiment], settings: Settings, paths: P
 
     Raises:
         InputError: with every problem of every file and option, not only the first.
+        ConfigError: a root is not usable, so that nothing else can be said.
     """
-    gather = _Gather()
+    try:
+        _check_folders(experiments, paths)
+        return _read(experiments, settings, paths)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+
+
+def _check_folders(experiments: Sequence[Experiment], paths: ProjectPaths) -> None:
     if not paths.root.is_dir():
         what = "is a file, but must be a folder" if paths.root.exists() else "no such folder"
         raise ConfigError(f"--project-root {paths.root}: {what}")
     if not (paths.root / "data_shared").is_dir():
         raise ConfigError(f"--project-root {paths.root}: holds no data_shared/ (see docs/data.md for the layout)")
-    blocked = next((p for p in (paths.output, *paths.output.parents) if p.exists()), paths.output)
-    if not blocked.is_dir():
-        raise ConfigError(f"--output-root {paths.output}: {blocked} is a file, but must be a folder")
+    for folder in (paths.reports, paths.internal, *(paths.manifest(e).parent for e in experiments)):
+        blocked = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+        if blocked.exists() and not blocked.is_dir():
+            raise ConfigError(f"--output-root {paths.output}: {blocked} is a file, but must be a folder")
 
+
+def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
+    gather = _Gather()
     configs, training, faceapi = {}, {}, {}
     evaluator = None
     for experiment in experiments:

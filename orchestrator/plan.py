@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.faceapi.setup import faceapi_identity
@@ -75,8 +76,8 @@ class Planner:
 
     def _compare(self, step: Step) -> Step:
         """Hold the step against what is on disk."""
-        manifest = read_json(self.paths.manifest(step.experiment))
-        note = read_json(self.paths.run(step.experiment).checkpoint_note) if step.experiment.trains else None
+        manifest = _record(self.paths.manifest(step.experiment))
+        note = _record(self.paths.run(step.experiment).checkpoint_note) if step.experiment.trains else {}
         if not manifest and not note:
             return step
         step = self.identify(step)
@@ -109,9 +110,14 @@ def _epochs(step: Step) -> int:
     return step.config.epochs
 
 
-def _changes(record: Any, identity: Identity) -> str:
-    changed = differences(record.get("identity") or {}, identity)
-    return "; ".join(text.replace("data.", "", 1) for text in changed) or "its manifest is not readable"
+def _record(path: Path) -> dict[str, Any]:
+    """What a run noted about itself; {} where that is missing or not what we write."""
+    found = read_json(path)
+    return found if isinstance(found, dict) and isinstance(found.get("identity"), dict) else {}
+
+
+def _changes(record: dict[str, Any], identity: Identity) -> str:
+    return "; ".join(text.replace("data.", "", 1) for text in differences(record["identity"], identity))
 
 
 def longest_first(steps: Sequence[Step]) -> list[Step]:

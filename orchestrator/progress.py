@@ -33,6 +33,8 @@ class ProgressView:
             TextColumn("{task.fields[note]}"),
             console=console,
             disable=not console.is_terminal,
+            redirect_stdout=False,  # Ray prints what actors say there
+            redirect_stderr=False,
         )
         self._tasks: dict[str, TaskID] = {}
         for step in steps:

@@ -70,6 +70,8 @@ class Cluster:
         if not hosts:
             raise ConfigError(f"--gpus-per-trial {gpu_share:g}: no node has as many GPUs")
         most = max(c for c, _ in hosts)
+        if not most:
+            raise ConfigError(f"no node{' with a GPU' if on_gpu else ''} has a CPU; a trial needs one")
         if cpus is not None and cpus > most:
             raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
         return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)

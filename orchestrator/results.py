@@ -61,14 +61,15 @@ def collect(paths: ProjectPaths, failures: Mapping[str, str] | None = None) -> l
 
 
 def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) -> Result:
-    manifest = read_json(paths.manifest(experiment)) or {}
+    manifest = read_json(paths.manifest(experiment))
+    manifest = manifest if isinstance(manifest, dict) else {}
     notes = [f"failed: {failure}"] if failure else []
     read = _mobilenet if experiment.trains else _faceapi
     try:
         values = read(experiment, paths, manifest)
     except FileNotFoundError:
         return Result(experiment, notes=tuple(notes))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         return Result(experiment, notes=(*notes, f"its files are not readable ({type(error).__name__}: {error})"))
     if failure:
         notes.append(f"the figures are of an earlier run ({manifest.get('finished', 'unknown date')})")
@@ -80,7 +81,11 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
     run = paths.run(experiment)
     val, test = (_json(path) for path in (run.val_metrics, run.test_metrics))
-    rows = _rows(run.test_preds)
+    rows, classes = _rows(run.test_preds), tuple(_json(run.classes)["classes"])
+    true, predicted = tuple(row["true"] for row in rows), tuple(row["pred"] for row in rows)
+    strange = {*true, *predicted}.difference(classes)
+    if strange:
+        raise ValueError(f"{run.test_preds.name} has {', '.join(sorted(map(repr, strange)))}, {run.classes.name} not")
     config = manifest.get("config", {})
     corrupt = [path for part in manifest.get("corrupt_images", {}).values() for path in part]
     notes = list(manifest.get("fallbacks", []))
@@ -89,13 +94,13 @@ def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, 
     return {
         "epochs": config.get("epochs"),
         "batch": config.get("batch"),
-        "n": test["n"],
-        "val_macro_f1": val["macro_f1"],
-        "test_macro_f1": test["macro_f1"],
-        "test_top1": test["accuracy"],
-        "classes": tuple(_json(run.classes)["classes"]),
-        "true": tuple(row["true"] for row in rows),
-        "predicted": tuple(row["pred"] for row in rows),
+        "n": int(test["n"]),
+        "val_macro_f1": float(val["macro_f1"]),
+        "test_macro_f1": float(test["macro_f1"]),
+        "test_top1": float(test["accuracy"]),
+        "classes": classes,
+        "true": true,
+        "predicted": predicted,
         "notes": notes,
     }
 
@@ -129,10 +134,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(path)
-    return read_json(path)
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is not a JSON object")
+    return found
 
 
 def _more(items: Sequence[str]) -> str:

@@ -36,8 +36,10 @@ class Hardware:
             raise ConfigError(f"--device must be auto, cpu or cuda, not {self.device!r}")
         for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0)):
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and not value >= least:  # also what is not a number
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
+        if self.gpus_per_trial is not None and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
+            raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
         if self.address and self.num_cpus:
             raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
 
@@ -63,13 +65,15 @@ def run_steps(
         ConfigError: before anything starts: weights, cluster or resources are not to be had, or another run is on.
     """
     paths = planner.paths
+    todo = [step for step in steps if step.to_do]
+    if not todo:
+        return Outcome({}, False)
+    _check_weights(todo)
     with _only_one(paths):
-        todo = [planner.identify(step) for step in steps if step.to_do]
-        if not todo:
-            return Outcome({}, False)
-        _check_weights(todo)
+        todo = [planner.identify(step) for step in todo]
+        look: dict[str, Any] = {"force_terminal": console.is_terminal, "width": console.width}
         with session(paths.logs) as ray_session:
-            terminal = Console(file=ray_session.terminal, force_terminal=console.is_terminal, width=console.width)
+            terminal = Console(file=ray_session.terminal, **look)
             terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
             cluster = ray_session.connect(hardware.address, hardware.num_cpus)
             with ProgressView(terminal, todo, verbose=verbose) as view, _interrupts(view.say) as stop:

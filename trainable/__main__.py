@@ -38,8 +38,9 @@ def train(
     """Train and evaluate one MobileNetV3-Small experiment."""
     if mode not in ("probe", "finetune"):
         raise ConfigError(f"--mode must be probe or finetune, not {mode!r}")
-    if workers is not None and workers < 0:
-        raise ConfigError(f"--workers must be at least 0, not {workers}")
+    for name, value, least in (("workers", workers, 0), ("threads", threads, 1)):
+        if value is not None and value < least:
+            raise ConfigError(f"--{name} must be at least {least}, not {value}")
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device must be auto, cpu or cuda, not {device!r}")
     rate = lr_head if lr_head is not None else (7e-4 if mode == "probe" else 5e-4)
@@ -81,6 +82,9 @@ def main() -> None:
     except EmosweepError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; call again to go on from the last whole epoch", file=sys.stderr)
         sys.exit(130)

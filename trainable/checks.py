@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +13,10 @@ from trainable.tables import ImageTable, read_table
 
 def check_tables(csvs: Mapping[str, Path], project_root: Path) -> tuple[dict[str, ImageTable], list[Problem]]:
     """Read train, val and test of one split and check each by itself and against each other."""
-    tables: dict[str, ImageTable] = {}
-    problems: list[Problem] = []
-    for part in PARTS:
-        tables[part], found = read_table(csvs[part], project_root)
-        problems += found
-    if not problems:
+    read = {part: read_table(csvs[part], project_root) for part in PARTS}
+    tables = {part: table for part, (table, _) in read.items()}
+    problems = [problem for _, found in read.values() for problem in found]
+    if not read["train"][1]:  # else a class may be unknown only because its rows could not be read
         problems += _label_problems(tables)
     return tables, problems
 
@@ -58,8 +57,11 @@ def check_run(spec: RunSpec) -> dict[str, ImageTable]:
     problems = []
     if not spec.project_root.is_dir():
         raise InputError([Problem("no such folder", f"--project-root {spec.project_root}")])
-    if spec.out.exists() and not spec.out.is_dir():
-        problems.append(Problem("is a file, but must be a folder", f"--out {spec.out}"))
+    lowest = next(folder for folder in (spec.out, *spec.out.absolute().parents) if folder.exists())
+    if not lowest.is_dir():
+        problems.append(Problem(f"{lowest} is a file, but must be a folder", f"--out {spec.out}"))
+    elif not os.access(lowest, os.W_OK | os.X_OK):
+        problems.append(Problem(f"may not write into {lowest}", f"--out {spec.out}"))
     tables, found = check_tables(spec.csvs, spec.project_root)
     if problems + found:
         raise InputError(problems + found)

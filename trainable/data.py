@@ -138,8 +138,12 @@ class ImageBatches:
     def epoch(self, epoch: int = 0) -> Iterator[Batch]:
         """Pixels uint8 (b, 3, 160, 160) and labels int64 (b,), both on the CPU, and the CSV paths of the corrupt."""
         self.sampler.epoch = epoch
-        for pixels, labels, corrupt in self.loader:
-            yield pixels, labels, [self.paths[i] for i in corrupt[corrupt >= 0].tolist()]
+        try:
+            for pixels, labels, corrupt in self.loader:
+                yield pixels, labels, [self.paths[i] for i in corrupt[corrupt >= 0].tolist()]
+        except ExperimentError as error:  # a worker's message comes with its traceback around it
+            message = str(error).rstrip().rpartition(f"{ExperimentError.__name__}: ")[2]
+            raise ExperimentError(message) from error
 
 
 def normalise(pixels: Tensor, device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ class ImageHashes:
             with closing(self._connect()) as db:
                 return {p: (s, d) for p, s, d in db.execute("SELECT path, stat, digest FROM hashes")}
         except sqlite3.DatabaseError:
-            self.cache.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.cache.unlink(missing_ok=True)
             return {}
 
     def _remember(self, rows: Iterator[tuple[Path, str, str]]) -> None:

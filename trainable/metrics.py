@@ -16,6 +16,9 @@ def classification_metrics(true: Sequence[str], predicted: Sequence[str], classe
     A class without a prediction, or without a row, counts as F1 0 in the mean (zero_division=0): the mean is always
     over all of `classes`.
     """
+    if not true:
+        nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+        return {"macro_f1": 0.0, "accuracy": 0.0, "n": 0, "per_class": {name: dict(nothing) for name in classes}}
     precision, recall, f1, support = precision_recall_fscore_support(
         true, predicted, labels=list(classes), zero_division=0
     )
@@ -26,7 +29,7 @@ def classification_metrics(true: Sequence[str], predicted: Sequence[str], classe
     correct = sum(t == p for t, p in zip(true, predicted, strict=True))
     return {
         "macro_f1": float(f1.mean()),
-        "accuracy": correct / max(1, len(true)),
+        "accuracy": correct / len(true),
         "n": len(true),
         "per_class": per_class,
     }

@@ -105,18 +105,21 @@ class _Reader:
         if text is None:
             return
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        begin = 1
         try:
             header = [name.strip() for name in next(reader, [])]
             columns = self._columns(header)
             if columns is None:
                 return
+            begin = reader.line_num + 1
             for values in reader:
                 if any(value.strip() for value in values):
-                    row = self._row(reader.line_num, values, header, columns)
+                    row = self._row(begin, values, header, columns)
                     if row is not None:
                         yield row
+                begin = reader.line_num + 1
         except csv.Error as error:
-            self.problem(f"not a readable CSV: {error}", reader.line_num, hint="is a quotation mark left open?")
+            self.problem(f"not a readable CSV: {error}", begin, hint="is a quotation mark left open?")
 
     def _text(self) -> str | None:
         if self.path.is_dir():
@@ -214,7 +217,7 @@ def _find_image(root: Path, path: str) -> tuple[Path, tuple[str, str] | None]:
         candidate = root / form
         if os.path.isfile(candidate):  # noqa: PTH113 (a third of Path.is_file's time, once per row)
             return candidate, None
-    if file.is_dir():
+    if os.path.isdir(file):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
         return file, (f"{path!r} is a folder, but must be an image", "")
     return file, (f"no such image: {path!r}", ROOT_HINT)
 

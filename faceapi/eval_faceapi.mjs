@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+/**
+ * The face-api.js baseline: TinyFaceDetector and FaceExpressionNet on the original photos of one split.
+ * Rows are independent of each other, so the results of a split's parts, joined, are those of the whole.
+ */
+import { readArgs } from './lib/args.mjs';
+import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
+import { InputError, oneLine } from './lib/errors.mjs';
+import { bestFace } from './lib/geometry.mjs';
+import { labelReader } from './lib/labels.mjs';
+
+const MATCH_IOU = 0.3;
+
+/** A killed parent cannot stop its children, and an orphan would go on to overwrite a later run's results. */
+function exitWithParent() {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref();
+}
+
+function resultOf(row, face) {
+  const result = { image: row.image, gt_label: row.label, pred_label: '', score: 0, face_detected: 0, iou: 0, correct: 0 };
+  if (!face) return result;
+  return {
+    ...result,
+    pred_label: face.expression,
+    score: face.score.toFixed(6),
+    face_detected: 1,
+    iou: face.iou.toFixed(6),
+    correct: Number(face.expression === row.label),
+  };
+}
+
+async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
+  const outcomes = [];
+  let upcoming = rows.length > 0 ? loadPhoto(projectRoot, rows[0].image) : null;
+  for (const [index, row] of rows.entries()) {
+    const photo = await upcoming;
+    // Decoding has its own thread, so the next photo is ready when this one's faces are found.
+    upcoming = index + 1 < rows.length ? loadPhoto(projectRoot, rows[index + 1].image) : null;
+    const unreadable = photo.reason !== undefined;
+    if (unreadable) console.error(`unreadable: ${row.image}: ${photo.reason}`);
+    const face = unreadable ? null : bestFace(await findFaces(photo), row.box);
+    outcomes.push({ row, face, unreadable });
+  }
+  return outcomes;
+}
+
+function summary(outcomes, seconds) {
+  const count = (test) => outcomes.filter(test).length;
+  const matched = count(({ face }) => face && face.iou >= MATCH_IOU);
+  return (
+    `${outcomes.length} rows, ${count(({ face }) => face)} detected, ` +
+    `${matched} matched (IoU >= ${MATCH_IOU.toFixed(2)}), ` +
+    `${count(({ unreadable }) => unreadable)} unreadable, ${seconds.toFixed(1)} s`
+  );
+}
+
+async function main() {
+  const started = performance.now();
+  exitWithParent();
+  const args = readArgs(process.argv.slice(2));
+  const rows = readRows(args.csv, labelReader(args.labelMap));
+  prepareTarget(args.results);
+  // Loaded only now, so that a mistake in the arguments or the CSV is told at once.
+  const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
+  const findFaces = await loadFaceFinder(args.modelsDir, args);
+  const outcomes = await evaluate(rows, args.projectRoot, loadPhoto, findFaces);
+  writeResults(args.results, outcomes.map(({ row, face }) => resultOf(row, face)));
+  console.log(summary(outcomes, (performance.now() - started) / 1000));
+}
+
+try {
+  await main();
+} catch (error) {
+  const told = error instanceof InputError;
+  console.error(`eval_faceapi: ${told ? oneLine(error.message) : error.stack}`);
+  process.exitCode = told ? 2 : 1;
+}

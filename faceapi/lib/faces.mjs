@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+// By file name: the package's default entry loads tfjs-node, a native build that is not installed here.
+import faceapi from '@vladmandic/face-api/dist/face-api.node-wasm.js';
+
+import { InputError, oneLine } from './errors.mjs';
+
+// face-api's own tfjs: a second copy would have no backend, and its tensors would be strangers to the networks.
+const { tf } = faceapi;
+const { tinyFaceDetector, faceExpressionNet } = faceapi.nets;
+
+async function startBackend() {
+  const wasm = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
+  tf.setWasmPaths(path.dirname(wasm) + path.sep);
+  await tf.setBackend('wasm');
+  await tf.ready();
+  // tfjs falls back to its plain JavaScript backend in silence, which is about twelve times slower.
+  if (tf.getBackend() !== 'wasm') throw new Error(`the wasm backend did not start (got "${tf.getBackend()}")`);
+}
+
+/** The manifest names its weight files, so the `-shard1` and the `.bin` release of a network load alike. */
+async function loadNetwork(network, modelsDir) {
+  const manifest = path.join(modelsDir, `${network.getDefaultModelName()}-weights_manifest.json`);
+  if (!existsSync(manifest)) throw new InputError(`models folder ${modelsDir}: no ${path.basename(manifest)}`);
+  try {
+    const files = JSON.parse(readFileSync(manifest, 'utf8')).flatMap((group) => group.paths);
+    const missing = files.filter((file) => !existsSync(path.join(modelsDir, file)));
+    if (missing.length > 0) throw new Error(`missing ${missing.join(', ')}`);
+    await network.loadFromDisk(modelsDir);
+  } catch (error) {
+    throw new InputError(`models folder ${modelsDir}: ${path.basename(manifest)}: ${oneLine(error.message)}`);
+  }
+}
+
+/**
+ * The square input is padded, so a detection may lie wholly outside the photo. face-api crops nothing for it, yet
+ * hands out its expressions by position: later faces would get their neighbour's. Pairs them by crop instead, and
+ * leaves out the faces that have none.
+ */
+export function pairWithCrops(found, width, height) {
+  const cropped = found.filter(({ detection }) => {
+    const crop = detection.box.clipAtImageBorders(width, height);
+    return crop.width > 0 && crop.height > 0;
+  });
+  return cropped.map(({ detection }, index) => ({ detection, expressions: found[index].expressions }));
+}
+
+function toFace({ detection: { box, score }, expressions }, scale) {
+  return {
+    box: { minX: box.left * scale, minY: box.top * scale, maxX: box.right * scale, maxY: box.bottom * scale },
+    score,
+    expression: expressions.asSortedArray()[0].expression,
+  };
+}
+
+/** Loads both networks; returns photo -> its faces, each {box, score, expression}, boxes in stored pixels. */
+export async function loadFaceFinder(modelsDir, { inputSize, scoreThreshold }) {
+  await startBackend();
+  for (const network of [tinyFaceDetector, faceExpressionNet]) await loadNetwork(network, modelsDir);
+  const options = new faceapi.TinyFaceDetectorOptions({ inputSize, scoreThreshold });
+
+  return async ({ pixels, width, height, scale }) => {
+    const tensor = tf.tensor3d(pixels, [height, width, 3], 'int32');
+    try {
+      const found = await faceapi.detectAllFaces(tensor, options).withFaceExpressions();
+      return pairWithCrops(found, width, height).map((face) => toFace(face, scale));
+    } finally {
+      tensor.dispose();
+    }
+  };
+}

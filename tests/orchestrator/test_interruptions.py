@@ -1,0 +1,87 @@
+"""Stopped at any moment and called again, a run ends with the numbers of one that was not stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray_runs import RUNS, epoch_reached, run_all, running, trained, wait_for
+
+pytestmark = pytest.mark.ray
+ONLY = ("--only", "finetune_M1,probe_M2", "--epochs", 12)
+FOLDERS = ("finetune_M1_160", "probe_M2_160")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(shared_project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("whole")
+    done = run_all(shared_project, output, *ONLY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {folder: trained(output, folder) for folder in FOLDERS}
+
+
+def finish(project: Path, output: Path) -> dict[str, Any]:
+    done = run_all(project, output, *ONLY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {folder: trained(output, folder) for folder in FOLDERS}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_epoch_in_hand(
+    shared_project: Path, tmp_path: Path, uninterrupted: dict[str, Any], number: signal.Signals
+) -> None:
+    with running(shared_project, tmp_path, *ONLY) as process:
+        wait_for(lambda: epoch_reached(tmp_path, "finetune_M1_160") >= 3)
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, printed
+    assert "go on with: python -m orchestrator run-all" in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / RUNS / "finetune_M1_160" / "best.pt").exists()
+    assert finish(shared_project, tmp_path) == uninterrupted
+
+
+def test_a_killed_driver_costs_an_epoch_at_most(
+    shared_project: Path, tmp_path: Path, uninterrupted: dict[str, Any]
+) -> None:
+    with running(shared_project, tmp_path, *ONLY) as process:
+        wait_for(lambda: epoch_reached(tmp_path, "finetune_M1_160") >= 5)
+        orphans = trial_processes(process.pid)
+        assert orphans
+        process.kill()
+        process.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 60)
+    reached = epoch_reached(tmp_path, "finetune_M1_160")
+    assert 5 <= reached < 12
+    assert finish(shared_project, tmp_path) == uninterrupted
+    said = "".join(log.read_text(errors="replace") for log in (tmp_path / ".emosweep/logs").glob("*.log"))
+    assert f"going on after epoch {reached} of 12" in said
+
+
+def test_a_killed_trial_is_taken_up_again(shared_project: Path, tmp_path: Path, uninterrupted: dict[str, Any]) -> None:
+    with running(shared_project, tmp_path, *ONLY) as process:
+        wait_for(lambda: epoch_reached(tmp_path, "finetune_M1_160") >= 4)
+        victims = trial_processes(process.pid)
+        assert victims
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        printed, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, printed
+    assert {folder: trained(tmp_path, folder) for folder in FOLDERS} == uninterrupted
+
+
+def trial_processes(driver: int) -> list[int]:
+    """The actors that train for a driver: its descendants, by their title."""
+    lines = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    table = {int(pid): (int(parent), title) for pid, parent, title in (x.split(None, 2) for x in lines.splitlines())}
+
+    def belongs(pid: int) -> bool:
+        while pid in table and pid != driver:
+            pid = table[pid][0]
+        return pid == driver
+
+    return [pid for pid, (_, title) in table.items() if title.startswith("ray::StagedTrainable") and belongs(pid)]
