@@ -14,7 +14,7 @@ RECIPE: dict[str, Any] = {
         "probe_*": {"batch": 8, "epochs": 3},
         "finetune_*": {
             "batch": 8,
-            "epochs": 24,
+            "epochs": 32,
             "lr_head": 1e-3,
             "lr_backbone": 1e-3,
             "stage2_epoch": 1,
