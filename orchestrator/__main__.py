@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from trainable.errors import EmosweepError, InputError
@@ -13,6 +14,8 @@ def main() -> None:
     """Run the command line; errors of ours are one message on stderr and an exit code, never a traceback."""
     from orchestrator.cli import app
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a Korean console (CP949) lacks the tables' dash
     try:
         app()
     except InputError as error:

@@ -57,7 +57,9 @@ def run_all(
     weights: Weights = None,
     seed: Seed = None,
     config: Config = None,
-    address: Annotated[str | None, typer.Option(help="An existing Ray cluster (host:port, or auto).")] = None,
+    address: Annotated[
+        str | None, typer.Option(envvar="RAY_ADDRESS", help="An existing Ray cluster: host:port, or auto.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     num_cpus: Annotated[int | None, typer.Option(help="CPUs of the Ray started here. Default: all.")] = None,
     cpus_per_trial: Annotated[int | None, typer.Option(help="Default: so that trials fill the CPUs.")] = None,

@@ -103,7 +103,8 @@ class Session:
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
         if address is None:
-            ray.init(
+            ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
+                address="local",
                 include_dashboard=False, object_store_memory=256 * 2**20, _node_ip_address="127.0.0.1",
                 num_cpus=cpus, **quiet,
             )  # fmt: skip

@@ -44,7 +44,7 @@ def summary_row(result: Result) -> list[Any]:
 
 def print_summary(console: Console, results: Sequence[Result]) -> None:
     """The table in 80 columns: ours, and below it, dim, what the runbook published."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)  # one space between: with hours it needs them all
     for name in ("Split", "Method"):
         table.add_column(name, no_wrap=True)
     for name in ("Ep.", "Batch", "val F1", "test F1", "Top-1", "Cover.", "All rows", "Time"):
@@ -86,9 +86,9 @@ def duration(seconds: float | None) -> str:
     """ "41 s", "3:07" or "1:02:03"."""
     if seconds is None:
         return "–"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 

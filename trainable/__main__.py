@@ -10,7 +10,7 @@ import typer
 
 from trainable.checks import check_run
 from trainable.config import DEFAULT_SEED, PARTS, Resources, RunSpec, TrainConfig
-from trainable.errors import ConfigError, EmosweepError, InputError
+from trainable.errors import ConfigError, EmosweepError, InputError, InterruptedRun
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,7 +64,10 @@ def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -
 
     log = (lambda text: print(text, flush=True)) if verbose else (lambda text: None)
     trainer = Trainer(spec, resources, fresh=fresh, log=log)
-    test = trainer.run()
+    try:
+        test = trainer.run()
+    except KeyboardInterrupt as interrupt:  # typer would exit without a word
+        raise InterruptedRun("interrupted; call again to go on from the last whole epoch") from interrupt
     best = trainer.best["metrics"]
     print(
         f"{spec.name}: val macro-F1 {best['macro_f1']:.4f} (epoch {best['epoch']}), "
@@ -79,15 +82,15 @@ def main() -> None:
     except InputError as error:
         print(f"{len(error.problems)} problem(s) with the input:\n{error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except InterruptedRun as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
     except EmosweepError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that cannot be written to
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; call again to go on from the last whole epoch", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -55,9 +55,13 @@ def load_weights(weights: str) -> tuple[StateDict, list[str] | None]:
     names = None
     if isinstance(saved, Mapping) and isinstance(saved.get("model"), Mapping):
         saved, names = saved["model"], saved.get("classes")
-    if not isinstance(saved, Mapping) or not saved or not all(isinstance(v, Tensor) for v in saved.values()):
+    if not isinstance(saved, Mapping) or not saved or not all(_is_entry(k, v) for k, v in saved.items()):
         raise ConfigError(f"--weights {weights}: must be a state dict, or a best.pt that holds one as 'model'")
     return dict(saved), names
+
+
+def _is_entry(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, Tensor)
 
 
 def _imagenet() -> StateDict:

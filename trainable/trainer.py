@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -25,6 +25,7 @@ from trainable.paths import RunPaths
 from trainable.tables import load_table
 
 Log = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Trainer:
@@ -132,17 +133,26 @@ class Trainer:
     def step(self) -> dict[str, Any]:
         """Train and validate one epoch and save it.
 
-        An epoch that ran out of device memory or lost its DataLoader workers is run again from its start, with half
-        of the micro-batch or of the workers.
-
         Returns:
             The epoch's row of history.csv.
+        """
+        row, seconds = self._insist(self._train_and_validate)
+        row["seconds"] = seconds
+        self.history.append(row)
+        self.epoch += 1
+        save_checkpoint(self.paths, self.state_dict())
+        return row
+
+    def _insist(self, attempt: Callable[[], T]) -> tuple[T, float]:
+        """What `attempt` returns, and its seconds.
+
+        One that ran out of device memory or lost its DataLoader workers is made again from the last checkpoint, with
+        half of the micro-batch or of the workers.
         """
         while True:
             began = time.perf_counter()
             try:
-                row = self._train_and_validate()
-                break
+                return attempt(), round(time.perf_counter() - began, 3)
             except torch.OutOfMemoryError as error:
                 self._halve_micro_batch(error)
             except RuntimeError as error:
@@ -150,11 +160,6 @@ class Trainer:
                     raise
                 self._halve_workers(error)
             self._back_to_epoch_start()
-        row["seconds"] = round(time.perf_counter() - began, 3)
-        self.history.append(row)
-        self.epoch += 1
-        save_checkpoint(self.paths, self.state_dict())
-        return row
 
     def _train_and_validate(self) -> dict[str, Any]:
         stage = self.config.stage_at(self.epoch)
@@ -218,9 +223,13 @@ class Trainer:
             raise ExperimentError("out of device memory even with one image at a time") from error
         self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
         self._fall_back(
-            f"out of device memory in epoch {self.epoch + 1}: batch {self.config.batch} goes in micro-batches of "
+            f"out of device memory in {self._now}: batch {self.config.batch} goes in micro-batches of "
             f"{self.engine.micro_batch}; BatchNorm sees those, so this is not strictly comparable"
         )
+
+    @property
+    def _now(self) -> str:
+        return "the test" if self.done else f"epoch {self.epoch + 1}"
 
     def _halve_workers(self, error: Exception) -> None:
         self._fall_back(f"DataLoader lost a worker ({error}); {self.workers} workers become {self.workers // 2}")
@@ -242,9 +251,7 @@ class Trainer:
 
     def finish(self) -> Metrics:
         """Evaluate test once, with the best weights, and write all artifacts. Returns the test metrics."""
-        began = time.perf_counter()
-        self.model.load_state_dict(self.best["model"])
-        result, metrics = self._evaluate("test")
+        (result, metrics), seconds = self._insist(self._test)
         predictions = [
             (row.path, row.label, self.classes[i])
             for row, i in zip(self.tables["test"].rows, result.predicted.tolist(), strict=True)
@@ -256,9 +263,13 @@ class Trainer:
             history=self.history,
             test=metrics,
             predictions=predictions,
-            manifest=self._manifest(time.perf_counter() - began),
+            manifest=self._manifest(seconds),
         )
         return metrics
+
+    def _test(self) -> tuple[PassResult, Metrics]:
+        self.model.load_state_dict(self.best["model"])
+        return self._evaluate("test")
 
     def _manifest(self, test_seconds: float) -> dict[str, Any]:
         return {

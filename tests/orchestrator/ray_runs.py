@@ -35,11 +35,23 @@ def run_all(project: Path, output: Path, *options: object, env: dict[str, str] |
     )  # fmt: skip
 
 
+def running(project: Path, output: Path, *options: object) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """A `run-all` under way on a Ray of its own."""
+    return _running(command(project, output, *options))
+
+
+def running_at(
+    address: str, project: Path, output: Path, *options: object
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """A `run-all` under way on the cluster at `address`."""
+    return _running(command(project, output, "--address", address, *options, cpus=False))
+
+
 @contextlib.contextmanager
-def running(project: Path, output: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
-    """A `run-all` under way, in a process group of its own, with SIGINT as a terminal would leave it."""
+def _running(line: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own, with SIGINT as a terminal would leave it."""
     process = subprocess.Popen(
-        command(project, output, *options),
+        line,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -82,3 +94,18 @@ def trained(output: Path, folder: str) -> dict[str, Any]:
         "val": read_json(run / "val_metrics_best.json"),
         "test": read_json(run / "test_metrics.json"),
     }
+
+
+def trial_processes(ancestor: int) -> list[int]:
+    """The actors that train below a process (a driver, a raylet), by their title."""
+    lines = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    table = {int(pid): (int(parent), title) for pid, parent, title in (x.split(None, 2) for x in lines.splitlines())}
+
+    def belongs(pid: int) -> bool:
+        while pid in table and pid != ancestor:
+            pid = table[pid][0]
+        return pid == ancestor
+
+    return [
+        pid for pid, (_, title) in table.items() if title.startswith("ray::") and "Trainable" in title and belongs(pid)
+    ]

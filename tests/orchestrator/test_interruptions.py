@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_runs import RUNS, epoch_reached, run_all, running, trained, wait_for
+from ray_runs import RUNS, epoch_reached, run_all, running, trained, trial_processes, wait_for
 
 pytestmark = pytest.mark.ray
 ONLY = ("--only", "finetune_M1,probe_M2", "--epochs", 12)
@@ -72,16 +71,3 @@ def test_a_killed_trial_is_taken_up_again(shared_project: Path, tmp_path: Path, 
         printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
     assert {folder: trained(tmp_path, folder) for folder in FOLDERS} == uninterrupted
-
-
-def trial_processes(driver: int) -> list[int]:
-    """The actors that train for a driver: its descendants, by their title."""
-    lines = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    table = {int(pid): (int(parent), title) for pid, parent, title in (x.split(None, 2) for x in lines.splitlines())}
-
-    def belongs(pid: int) -> bool:
-        while pid in table and pid != driver:
-            pid = table[pid][0]
-        return pid == driver
-
-    return [pid for pid, (_, title) in table.items() if title.startswith("ray::StagedTrainable") and belongs(pid)]

@@ -1,0 +1,66 @@
+"""`--address`: a cluster of two nodes that was started by others, with token authentication."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray_runs import RUNS, run_all, running_at, trained, trial_processes, wait_for
+
+pytestmark = pytest.mark.ray
+ONLY = ("--only", "finetune_M1,finetune_M2", "--epochs", 40)  # long enough for the second to start beside the first
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[str, list[int]]]:
+    """(address, pids of the raylets) of a head and a worker with one CPU each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        from ray.cluster_utils import Cluster
+
+        args = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
+        nodes = Cluster(initialize_head=True, head_node_args=args)
+        nodes.add_node(num_cpus=1, object_store_memory=2**27)
+        nodes.wait_for_nodes()
+        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes.list_all_nodes()]
+        try:
+            yield nodes.address, raylets
+        finally:
+            nodes.shutdown()
+
+
+def test_both_nodes_train_and_the_numbers_are_the_same(
+    cluster: tuple[str, list[int]], shared_project: Path, tmp_path: Path
+) -> None:
+    address, raylets = cluster
+    with running_at(address, shared_project, tmp_path / "cluster", *ONLY) as process:
+        wait_for(lambda: all(trial_processes(raylet) for raylet in raylets))
+        printed, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, printed
+    here = run_all(shared_project, tmp_path / "here", *ONLY)
+    assert here.returncode == 0
+    for folder in ("finetune_M1_160", "finetune_M2_160"):
+        assert trained(tmp_path / "cluster", folder) == trained(tmp_path / "here", folder)
+
+
+def test_the_cluster_outlives_the_run(cluster: tuple[str, list[int]], shared_project: Path, tmp_path: Path) -> None:
+    address, raylets = cluster
+    done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--epochs", 1, "--address", address, cpus=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / RUNS / "probe_M1_160/manifest.json").is_file()
+    assert all(Path(f"/proc/{raylet}").exists() for raylet in raylets)
+
+
+def test_without_the_token_there_is_one_clear_message(
+    cluster: tuple[str, list[int]], shared_project: Path, tmp_path: Path
+) -> None:
+    address, _ = cluster
+    options = ("--only", "probe_M1", "--epochs", 1, "--address", address)
+    done = run_all(shared_project, tmp_path, *options, env={"RAY_AUTH_TOKEN": "0" * 64}, cpus=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"--address {address}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "models").exists()
