@@ -160,7 +160,7 @@ def test_broken_faceapi_results(header: tuple[str, ...], row: tuple[object, ...]
     assert all(result.present and not result.notes for result in found.values())
 
 
-@pytest.mark.parametrize("name", ["val_metrics_best.json", "test_metrics.json", "test_preds.csv", "classes.json"])
+@pytest.mark.parametrize("name", ["val_metrics_best.json", "test_metrics.json", "test_preds.csv"])
 def test_a_lost_file_is_no_result(name: str, seven: Path) -> None:
     (seven / PROBE / name).unlink()
     found = results(seven)["probe_M1"]
@@ -222,3 +222,14 @@ def test_fallbacks_are_told(seven: Path) -> None:
 def test_unreadable_photos_are_counted(seven: Path) -> None:
     write_json(seven / FACEAPI / "faceapi_M1_eval.manifest.json", {"unreadable_images": ["unreadable: a.jpg: empty"]})
     assert results(seven)["faceapi_M1"].notes == ("1 unreadable image(s)",)
+
+
+def test_a_folder_of_the_runbooks_own_script_counts(seven: Path) -> None:
+    """Section 6 promises best.pt, macro_f1 and the predictions, not what this program adds."""
+    for name in ("classes.json", "manifest.json", "history.csv"):
+        (seven / PROBE / name).unlink()
+    write_json(seven / PROBE / "test_metrics.json", {"macro_f1": 0.25})
+    found = results(seven)["probe_M1"]
+    assert (found.n, found.test_macro_f1, found.test_top1) == (4, 0.25, 0.75)
+    assert set(found.classes) == {*found.true, *found.predicted}
+    assert "no manifest" in found.notes[0]
