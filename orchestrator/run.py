@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -71,13 +72,15 @@ def run_steps(
     _check_weights(todo)
     with _only_one(paths):
         todo = [planner.identify(step) for step in todo]
+        if fresh:
+            _forget(todo, paths)
         look: dict[str, Any] = {"force_terminal": console.is_terminal, "width": console.width}
         with session(paths.logs) as ray_session:
             terminal = Console(file=ray_session.terminal, **look)
             terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
             cluster = ray_session.connect(hardware.address, hardware.num_cpus)
             with ProgressView(terminal, todo, verbose=verbose) as view, _interrupts(view.say) as stop:
-                _execute(todo, planner, hardware, cluster, view, fresh=fresh, stop=stop)
+                _execute(todo, planner, hardware, cluster, view, stop=stop)
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
 
 
@@ -88,7 +91,6 @@ def _execute(
     cluster: Cluster,
     view: ProgressView,
     *,
-    fresh: bool,
     stop: threading.Event,
 ) -> None:
     """FaceAPI in a thread, training in this one (Tune wants the main thread for its signals)."""
@@ -104,15 +106,14 @@ def _execute(
     limit = max(1, cluster.cpus // 4) if training else max(1, cluster.cpus)
     jobs = FaceApiJobs(
         faceapi, planner.inputs, planner.settings.faceapi, planner.paths,
-        fresh=fresh, limit=limit, report=view, stop=stop,
+        limit=limit, report=view, stop=stop,
     )  # fmt: skip
     jobs.start()
     try:
         if share is not None:
-            train(training, planner.paths, share, hardware.workers, fresh=fresh, report=view, stop=stop)
+            train(training, planner.paths, share, hardware.workers, report=view, stop=stop)
     finally:
-        if share is None or stop.is_set():
-            jobs.limit = max(1, cluster.cpus)
+        jobs.limit = max(1, cluster.cpus)
         while jobs.thread.is_alive():
             jobs.thread.join(0.5)  # a plain join would keep signals waiting
 
@@ -124,6 +125,14 @@ def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *
     if interrupted:
         return Outcome({name: text for name, text in failures.items() if name in left}, bool(left))
     return Outcome({name: failures.get(name, "ended without a result") for name in sorted(left)}, False)
+
+
+def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
+    """`--fresh`: neither done nor interrupted, so that a fresh run that is interrupted in its turn can go on."""
+    for step in todo:
+        paths.manifest(step.experiment).unlink(missing_ok=True)
+        partial = paths.run(step.experiment).checkpoints if step.experiment.trains else paths.shards(step.experiment)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_weights(todo: Sequence[Step]) -> None:

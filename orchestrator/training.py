@@ -32,7 +32,6 @@ def train(
     share: Share,
     workers: int | None,
     *,
-    fresh: bool,
     report: Report,
     stop: threading.Event,
 ) -> None:
@@ -42,7 +41,7 @@ def train(
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
     resources = Resources(share.device, share.cpus, workers)
-    jobs = [_job(step, paths, resources, fresh) for step in longest_first(steps)]
+    jobs = [_job(step, paths, resources) for step in longest_first(steps)]
     bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
     trainable = tune.with_resources(StagedTrainable, PlacementGroupFactory([bundle]))
     tuner = tune.Tuner(
@@ -65,11 +64,11 @@ def train(
     tuner.fit()
 
 
-def _job(step: Step, paths: ProjectPaths, resources: Resources, fresh: bool) -> dict[str, Any]:
+def _job(step: Step, paths: ProjectPaths, resources: Resources) -> dict[str, Any]:
     assert step.config is not None and step.identity is not None
     csvs = {part: path.resolve() for part, path in paths.training_csvs(step.experiment.split).items()}
     spec = RunSpec(paths.root.resolve(), csvs, paths.run(step.experiment).out.resolve(), step.config)
-    return {**job(spec, resources, step.identity, fresh=fresh), "experiment": step.name}
+    return {**job(spec, resources, step.identity), "experiment": step.name}
 
 
 class _Reporter(tune.Callback):

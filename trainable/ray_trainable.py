@@ -36,7 +36,6 @@ class StagedTrainable(tune.Trainable):
     def trainer(self) -> Trainer:
         if self._trainer is None:
             self._trainer = _trainer(self._job)
-            self._job["fresh"] = False  # once begun anew, a retry goes on
         return self._trainer
 
     def step(self) -> dict[str, Any]:
@@ -59,7 +58,7 @@ class StagedTrainable(tune.Trainable):
         self._trainer = None
 
 
-def job(spec: RunSpec, resources: Resources, identity: dict[str, Any], *, fresh: bool) -> dict[str, Any]:
+def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[str, Any]:
     """A run as plain values, which Tune writes into its own records."""
     return {
         "name": spec.name,
@@ -69,7 +68,6 @@ def job(spec: RunSpec, resources: Resources, identity: dict[str, Any], *, fresh:
         "config": vars(spec.config).copy(),
         "resources": vars(resources).copy(),
         "identity": identity,
-        "fresh": fresh,
     }
 
 
@@ -84,6 +82,5 @@ def _trainer(job: dict[str, Any]) -> Trainer:
         spec,
         Resources(**job["resources"]),
         job["identity"],
-        fresh=job["fresh"],
         log=lambda text: print(f"{spec.name}: {text}", flush=True),
     )

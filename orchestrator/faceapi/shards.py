@@ -61,14 +61,13 @@ class FaceApiJobs:
         settings: FaceApiSettings,
         paths: ProjectPaths,
         *,
-        fresh: bool,
         limit: int,
         report: Report,
         stop: threading.Event,
     ) -> None:
         assert inputs.evaluator is not None or not steps
         self.inputs, self.settings, self.paths, self.limit, self.report = inputs, settings, paths, limit, report
-        self.steps, self.fresh = list(steps), fresh
+        self.steps = list(steps)
         self.stop = stop
         self.thread = threading.Thread(target=self._run, name="faceapi", daemon=True)
 
@@ -89,8 +88,6 @@ class FaceApiJobs:
         table = self.inputs.faceapi[step.experiment.split]
         folder = self.paths.shards(step.experiment) / digest(step.identity)[:16]
         split = _Split(step, table, folder)
-        if self.fresh:
-            shutil.rmtree(folder, ignore_errors=True)
         own = self.inputs.evaluator is not None and self.inputs.evaluator.own_script
         for shard in range(1 if own else -(-len(table) // ROWS_PER_SHARD)):
             kept = read_json(folder / f"{shard:05}.json")

@@ -152,3 +152,13 @@ def test_no_cluster_at_the_address(shared_project: Path, tmp_path: Path) -> None
     assert done.returncode == 2
     assert "127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_fresh_runs_again_what_is_done(finished: tuple[Path, Path, str]) -> None:
+    project, output, _ = finished
+    manifest = output / RUNS / "probe_M1_160" / "manifest.json"
+    before, numbers = manifest.stat().st_mtime_ns, trained(output, "probe_M1_160")
+    done = run_all(project, output, "--epochs", 3, "--only", "probe_M1", "--fresh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert manifest.stat().st_mtime_ns > before
+    assert trained(output, "probe_M1_160") == numbers
