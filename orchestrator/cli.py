@@ -140,9 +140,14 @@ def demo_data(
 
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root}: is a file, but must be a folder")
-    summary = write_demo(root, seed)
+    typer.echo("drawing faces; this takes about a minute")
+    try:
+        summary = write_demo(root, seed)
+    except FileExistsError as error:
+        raise ConfigError(str(error)) from error
     write_json(root / "recipe.json", RECIPE)
-    typer.echo(str(summary))
+    done = "drawn" if summary.created else "there already"
+    typer.echo(f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
 
 
 def _flags(**values: object) -> Overrides:

@@ -2,10 +2,11 @@
 
     <root>/data_raw/photos/<split>/<index>.jpg
     <root>/data_shared/cropped_faces_160/<split>/<index>.jpg
-    <root>/data_shared/cropped_faces_csv/{train,val,test}_{M1,M2,K7}.csv   boxes in pixels of the crop
-    <root>/data_shared/splits_csv/test_{M1,M2}.csv                         boxes in pixels of the photo
+    <root>/data_shared/cropped_faces_csv/{train,val,test}_{M1,M2,K7}.csv
+    <root>/data_shared/splits_csv/test_{M1,M2}.csv
 
-Every path in a CSV is relative to <root>. A split is named like its CSV, for example `train_M1`.
+Boxes are in pixels of the photo, in every CSV, and every path in a CSV is relative to <root>. A split is named like
+its CSV, for example `train_M1`.
 """
 
 from __future__ import annotations
@@ -107,8 +108,7 @@ class _Row:
     split: str
     name: str  # file name in the folders of photos and crops
     label: str
-    photo_box: Box
-    crop_box: Box
+    box: Box  # in pixels of the photo
 
 
 def _draw(job: _Job) -> _Row:
@@ -118,7 +118,7 @@ def _draw(job: _Job) -> _Row:
     name = f"{job.split}/{job.index:05}.jpg"
     (job.root / PHOTOS / name).write_bytes(photo.jpeg)
     (job.root / CROPS / name).write_bytes(photo.crop_jpeg)
-    return _Row(job.split, name, label, photo.box, photo.crop_box)
+    return _Row(job.split, name, label, photo.box)
 
 
 def _draw_all(jobs: list[_Job], workers: int) -> Iterator[_Row]:
@@ -142,10 +142,10 @@ def _write_csv(path: Path, label_column: str, rows: list[tuple[str, str, Box]]) 
 def _write_tables(root: Path, collection: Collection, split: str, rows: list[_Row]) -> None:
     column = "orig_kor" if collection.korean else "label_en"
     shown = {label: KOREAN[label] if collection.korean else label for label in collection.labels}
-    crops = [(f"{CROPS}/{row.name}", shown[row.label], row.crop_box) for row in rows]
+    crops = [(f"{CROPS}/{row.name}", shown[row.label], row.box) for row in rows]
     _write_csv(root / CROP_CSV / f"{split}.csv", column, crops)
     if collection.photo_csv and split.startswith("test_"):
-        photos = [(f"{PHOTOS}/{row.name}", shown[row.label], row.photo_box) for row in rows]
+        photos = [(f"{PHOTOS}/{row.name}", shown[row.label], row.box) for row in rows]
         _write_csv(root / PHOTO_CSV / f"{split}.csv", column, photos)
 
 
