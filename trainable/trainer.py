@@ -222,14 +222,14 @@ class Trainer:
         if size == 1:
             raise ExperimentError("out of device memory even with one image at a time") from error
         self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
-        self._fall_back(
-            f"out of device memory in {self._now}: batch {self.config.batch} goes in micro-batches of "
-            f"{self.engine.micro_batch}; BatchNorm sees those, so this is not strictly comparable"
+        when = "the test" if self.done else f"epoch {self.epoch + 1}"
+        effect = (
+            "the predictions are the same" if self.done else "BatchNorm sees those, so this is not strictly comparable"
         )
-
-    @property
-    def _now(self) -> str:
-        return "the test" if self.done else f"epoch {self.epoch + 1}"
+        size = self.engine.micro_batch
+        self._fall_back(
+            f"out of device memory in {when}: batch {self.config.batch} goes in micro-batches of {size}; {effect}"
+        )
 
     def _halve_workers(self, error: Exception) -> None:
         self._fall_back(f"DataLoader lost a worker ({error}); {self.workers} workers become {self.workers // 2}")
