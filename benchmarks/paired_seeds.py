@@ -1,6 +1,6 @@
 """Do our results differ from those of the runbook's commands? Both over several seeds, compared in pairs.
 
-    python benchmarks/paired_seeds.py --project-root DIR --weights FILE --out DIR [--batch 128]
+    python benchmarks/paired_seeds.py --project-root DIR --weights FILE --out DIR [--batch 128] [--only NAME ...]
 
 Runs `run-all` and `runbook_baseline.py` (the runbook's commands done literally, one process after another) with each
 seed, five for M1 and M2 and three for K7 by default. What is in `--out` already is not run again. Prints, for test
@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS)
     parser.add_argument("--seed", type=int, default=1337, help="the first")
     parser.add_argument("--seeds", type=int, default=5, help="how many for M1 and M2")
     parser.add_argument("--k7-seeds", type=int, default=3, help="how many for K7")
@@ -37,7 +38,7 @@ def arguments() -> argparse.Namespace:
 
 def experiments_of(options: argparse.Namespace, seed: int) -> list[str]:
     with_k7 = seed < options.seed + options.k7_seeds
-    return [name for name in EXPERIMENTS if with_k7 or not name.endswith("K7")]
+    return [name for name in options.only if with_k7 or not name.endswith("K7")]
 
 
 def run_ours(options: argparse.Namespace, seed: int) -> None:
@@ -83,7 +84,7 @@ def main() -> None:
             run_peer(options, seed, name)
     print("| experiment | test | seeds | ours | peer | difference | 95 % interval | holds 0 |")
     print("|---|---|---:|---:|---:|---:|---:|---|")
-    for name in EXPERIMENTS:
+    for name in options.only:
         compare(options, name)
 
 
