@@ -226,9 +226,9 @@ class Trainer:
         effect = (
             "the predictions are the same" if self.done else "BatchNorm sees those, so this is not strictly comparable"
         )
-        size = self.engine.micro_batch
         self._fall_back(
-            f"out of device memory in {when}: batch {self.config.batch} goes in micro-batches of {size}; {effect}"
+            f"out of device memory in {when}: batch {self.config.batch} goes in micro-batches of "
+            f"{self.engine.micro_batch}; {effect}"
         )
 
     def _halve_workers(self, error: Exception) -> None:

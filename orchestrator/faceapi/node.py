@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,11 @@ START_SECONDS, SECONDS_PER_ROW = 120, 15
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What an evaluator wrote: result rows as CSV text without the header, and its words on stderr."""
+    """What an evaluator wrote (result rows as CSV text without the header), said on stderr, and took."""
 
     rows: str
     remarks: str
+    seconds: float
 
 
 def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, evaluator: Evaluator) -> ShardResult:
@@ -49,9 +51,8 @@ def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, ev
         command = [evaluator.node, evaluator.script, source, evaluator.models, target, "--project-root", root]
         command += ["--input-size", settings.input_size, "--score-threshold", settings.score_threshold]
         command += ["--label-map", labels]
-        remarks = _run(command, cwd=folder, seconds=START_SECONDS + SECONDS_PER_ROW * len(rows))
-        text = read_results(target, len(rows))
-    return ShardResult(text, remarks)
+        remarks, seconds = _run(command, folder, START_SECONDS + SECONDS_PER_ROW * len(rows))
+        return ShardResult(read_results(target, len(rows)), remarks, seconds)
 
 
 def run_own_script(
@@ -71,10 +72,10 @@ def run_own_script(
         models.resolve() if models else Path("models"),
         Path("results") / target.name if here else target.resolve(),
     ]
-    seconds = START_SECONDS + SECONDS_PER_ROW * len(table)
+    command: list[object] = [evaluator.node, evaluator.script, *arguments]
     try:
-        remarks = _run([evaluator.node, evaluator.script, *arguments], paths.faceapi_baseline, seconds)
-        return ShardResult(read_results(target, len(table)), remarks)
+        remarks, seconds = _run(command, paths.faceapi_baseline, START_SECONDS + SECONDS_PER_ROW * len(table))
+        return ShardResult(read_results(target, len(table)), remarks, seconds)
     except BaseException:
         if before is not None:
             target.write_bytes(before)
@@ -83,8 +84,12 @@ def run_own_script(
         raise
 
 
-def _run(command: Sequence[object], cwd: Path, seconds: float) -> str:
-    """Run a command in a process group of its own; its stderr. Whatever happens, nothing of it goes on running."""
+def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float]:
+    """Run a command in a process group of its own, for `limit` seconds at most; its stderr, and its seconds.
+
+    Whatever happens, nothing of it goes on running.
+    """
+    began = time.perf_counter()
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
@@ -97,9 +102,9 @@ def _run(command: Sequence[object], cwd: Path, seconds: float) -> str:
         start_new_session=True,
     )
     try:
-        _, remarks = process.communicate(timeout=seconds)
+        _, remarks = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired as error:
-        raise ExperimentError(f"{command[1]} did not end within {seconds:.0f} s") from error
+        raise ExperimentError(f"{command[1]} did not end within {limit:.0f} s") from error
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -107,7 +112,7 @@ def _run(command: Sequence[object], cwd: Path, seconds: float) -> str:
     if process.returncode != 0:
         last = remarks.strip().splitlines()[-3:] or ["(it said nothing on stderr)"]
         raise ExperimentError(f"{command[1]} ended with {process.returncode}: {' / '.join(last)}")
-    return remarks
+    return remarks, round(time.perf_counter() - began, 3)
 
 
 def read_results(path: Path, rows: int) -> str:

@@ -6,7 +6,6 @@ import io
 import shutil
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +42,6 @@ class _Split:
     table: ImageTable
     folder: Path
     results: list[ShardResult | None] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
     failed: bool = False
 
 
@@ -107,7 +105,9 @@ class FaceApiJobs:
             for reference in ready:
                 self._take(reference, *running.pop(reference))
         for reference in running:
-            ray.cancel(reference, force=True)
+            ray.cancel(reference)  # an exception in the task, which then ends its Node; killing the task would not
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=10)
 
     def _submit(self, split: _Split, shard: int) -> Any:
         evaluator = self.inputs.evaluator
@@ -156,7 +156,7 @@ class FaceApiJobs:
             "rows": {"test": len(split.table)},
             "unreadable_images": [line for line in remarks if line.startswith("unreadable")],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - split.began, 3),
+            "seconds": round(sum(result.seconds for result in results), 3),
             **environment(),
         }
         write_json(manifest, record)
