@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,6 +111,7 @@ class Session:
             )  # fmt: skip
             _keep_token_private()
         else:
+            _check_address(address)
             try:
                 ray.init(address=address, **quiet)
             except Exception as error:  # Ray has no one error for this: connection, version, authentication
@@ -145,6 +147,19 @@ def session(log_folder: Path) -> Iterator[Session]:
         for target, source in enumerate(saved, 1):
             os.dup2(source, target)
             os.close(source)
+
+
+def _check_address(address: str) -> None:
+    """Raises ConfigError where nothing listens; Ray itself would try for two minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise ConfigError(f"--address {address}: must be host:port of the cluster's head, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"--address {address}: nothing answers there ({error}); does the cluster run?") from error
 
 
 def _keep_token_private() -> None:

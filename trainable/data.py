@@ -49,11 +49,12 @@ def decode(file: Path) -> np.ndarray | None:
     """Pixels of an image: uint8, (160, 160, 3), RGB; None where it is corrupt.
 
     Raises:
-        ExperimentError: the file has gone since the inputs were checked. That is not a corrupt image.
+        ExperimentError: the system cannot read the file, or it has gone since the inputs were checked. That is no
+            corrupt image, and a black patch would hide it.
     """
     try:
         with Image.open(file) as image:
-            rgb = image.convert("RGB")
+            rgb = _eight_bits(image).convert("RGB")
             if rgb.size != (IMAGE_SIZE, IMAGE_SIZE):
                 rgb = rgb.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR)
             return np.array(rgb)
@@ -61,8 +62,17 @@ def decode(file: Path) -> np.ndarray | None:
         raise ExperimentError(f"{file}: has gone since the inputs were checked") from error
     except MemoryError:
         raise
-    except Exception:  # whatever a decoder raises on a broken file, Pillow's documentation sets no limit
+    except Exception as error:  # whatever a decoder raises on a broken file, Pillow's documentation sets no limit
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not Pillow's
+            raise ExperimentError(f"{file}: cannot be read: {error.strerror}") from error
         return None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled down; Pillow's own conversion would clip it to white."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 class FaceImages(Dataset[tuple[Tensor, int, int]]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -195,7 +196,7 @@ class Trainer:
         self._note_corrupt(part, result)
         predicted = [self.classes[i] for i in result.predicted.tolist()]
         metrics = classification_metrics(self.tables[part].labels, predicted, self.classes)
-        return result, {**metrics, "loss": result.loss}
+        return result, {**metrics, "loss": result.loss if math.isfinite(result.loss) else None}
 
     def _part(self, part: str) -> ImageBatches:
         if part not in self.batches:
@@ -218,7 +219,7 @@ class Trainer:
     # -- falling back
 
     def _halve_micro_batch(self, error: Exception) -> None:
-        size = self.engine.micro_batch or self.config.batch
+        size = self.engine.micro_batch or min(self.config.batch, len(self.tables["train"]))
         if size == 1:
             raise ExperimentError("out of device memory even with one image at a time") from error
         self.engine = replace(self.engine, micro_batch=(size + 1) // 2)

@@ -145,12 +145,13 @@ def test_resources_nobody_has_are_refused(shared_project: Path, tmp_path: Path) 
     assert not (tmp_path / "models").exists()
 
 
-def test_no_cluster_at_the_address(shared_project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:10001", "auto"])
+def test_no_cluster_at_the_address(address: str, shared_project: Path, tmp_path: Path) -> None:
     line = command(shared_project, tmp_path, cpus=False)
     assert "--num-cpus" not in line
-    done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--address", "127.0.0.1:1", cpus=False)
+    done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--address", address, cpus=False)
     assert done.returncode == 2
-    assert "127.0.0.1:1" in done.stderr
+    assert f"--address {address}: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

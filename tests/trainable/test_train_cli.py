@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,6 +129,15 @@ def test_every_bad_row_of_every_csv_is_told_at_once(python: Python, project: Pat
     ]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children that SIGINT stops, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_killed_and_interrupted_runs_end_like_one_that_was_not(
     python: Python, shared_project: Path, tmp_path: Path
 ) -> None:

@@ -235,3 +235,18 @@ def test_normalise_is_torchvision_bit_by_bit() -> None:
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert pixels.dtype == torch.uint8
     assert pixels.max() == 255, "the input was changed"
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 160 * 160).astype(np.uint16).reshape(160, 160)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    pixels = decode(tmp_path / "deep.png")
+    assert pixels is not None
+    assert (pixels == (values >> 8).astype(np.uint8)[..., None]).all()
+
+
+def test_a_file_the_system_cannot_read_is_no_corrupt_image(tmp_path: Path) -> None:
+    """A folder stands for all that the system refuses: root may read any file."""
+    (tmp_path / "face.jpg").mkdir()
+    with pytest.raises(ExperimentError, match=r"face\.jpg: cannot be read"):
+        decode(tmp_path / "face.jpg")
