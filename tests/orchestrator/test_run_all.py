@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from ray_runs import RUNS, command, run_all, trained
+from filelock import FileLock
+from ray_runs import RUNS, run_all, trained
 
 from orchestrator.faceapi.node import RESULT_COLUMNS
 from orchestrator.summary import COLUMNS
@@ -76,9 +79,6 @@ def test_again_runs_nothing_and_touches_nothing(finished: tuple[Path, Path, str]
 
 
 def test_what_ray_trained_is_what_one_process_trains(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     project, output, _ = finished
     data = project / "data_shared/cropped_faces_csv"
     flags = ["--mode", "finetune", "--epochs", "3", "--batch", "8", "--weights", "none", "--threads", "1"]
@@ -126,8 +126,6 @@ fs.writeFileSync(results, ['image,gt_label,pred_label,score,face_detected,iou,co
 
 
 def test_a_second_run_in_the_same_folder_is_refused(shared_project: Path, tmp_path: Path) -> None:
-    from filelock import FileLock
-
     (tmp_path / ".emosweep").mkdir()
     with FileLock(tmp_path / ".emosweep" / "run.lock"):
         done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--epochs", 1)
@@ -147,8 +145,6 @@ def test_resources_nobody_has_are_refused(shared_project: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:10001", "auto"])
 def test_no_cluster_at_the_address(address: str, shared_project: Path, tmp_path: Path) -> None:
-    line = command(shared_project, tmp_path, cpus=False)
-    assert "--num-cpus" not in line
     done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--address", address, cpus=False)
     assert done.returncode == 2
     assert f"--address {address}: " in done.stderr
