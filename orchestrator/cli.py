@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.inputs import check_inputs
+from orchestrator.lock import is_running
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.plan_table import print_plan
@@ -115,8 +116,8 @@ def plan(
     """Show what run-all would do with the same options: on what data, and what is done or stale and why."""
     overrides = _flags(epochs=epochs, batch=batch, weights=weights, seed=seed)
     faceapi = _faceapi(faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold)
-    _, steps = _plan(project_root, output_root, only, Settings(overrides, _recipe(config), faceapi), fresh)
-    print_plan(Console(), steps)
+    planner, steps = _plan(project_root, output_root, only, Settings(overrides, _recipe(config), faceapi), fresh)
+    print_plan(Console(), steps, running=is_running(planner.paths))
 
 
 @app.command()

@@ -14,15 +14,19 @@ from orchestrator.plan import Step
 _COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
 
 
-def print_plan(console: Console, steps: Sequence[Step]) -> None:
-    """One line a step; rows are train/val/test, for FaceAPI the test rows."""
+def print_plan(console: Console, steps: Sequence[Step], *, running: bool) -> None:
+    """One line a step; rows are train/val/test, for FaceAPI the test rows.
+
+    Args:
+        running: whether a run is writing here now; then what is not done may be under way.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Experiment", no_wrap=True)
     table.add_column("Rows", justify="right", no_wrap=True)
     for name in ("Epochs", "Batch"):
         table.add_column(name, justify="right")
     table.add_column("Status", no_wrap=True)
-    table.add_column("Why")
+    table.add_column("Why", overflow="fold")
     for step in steps:
         table.add_row(
             step.name,
@@ -33,5 +37,7 @@ def print_plan(console: Console, steps: Sequence[Step]) -> None:
             escape(step.why),
         )
     console.print(table)
+    if running:
+        console.print("a run is writing here now: what is not done may be under way", highlight=False, soft_wrap=True)
     todo = [step.name for step in steps if step.to_do]
     console.print(f"to run: {' '.join(todo)}" if todo else "nothing to run: all done", highlight=False, soft_wrap=True)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
+from orchestrator.lock import only_one
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.progress import ProgressView
@@ -70,7 +70,7 @@ def run_steps(
     if not todo:
         return Outcome({}, False)
     _check_weights(todo)
-    with _only_one(paths):
+    with only_one(paths):
         todo = [planner.identify(step) for step in todo]
         if fresh:
             _forget(todo, paths)
@@ -144,23 +144,6 @@ def _check_weights(todo: Sequence[Step]) -> None:
 
         for config in configs.values():
             build_model(config, ["a", "b"])
-
-
-@contextmanager
-def _only_one(paths: ProjectPaths) -> Iterator[None]:
-    """Keep a second run out of the same output folder."""
-    try:
-        paths.internal.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(paths.lock)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(f"another run is writing to {paths.output} (its lock is {paths.lock})") from error
-    except OSError as error:
-        raise ConfigError(f"--output-root {paths.output}: cannot be written to ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

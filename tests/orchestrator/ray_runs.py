@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,10 @@ def trained(output: Path, folder: str) -> dict[str, Any]:
     best = torch.load(run / "best.pt", weights_only=True)
     history = [line.rsplit(",", 1)[0] for line in (run / "history.csv").read_text(encoding="utf-8").splitlines()]
     return {
-        "weights": {name: tensor.numpy().tobytes() for name, tensor in best["model"].items()},
+        "weights": {name: sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in best["model"].items()},
         "classes": best["classes"],
         "history": history,
-        "preds": (run / "test_preds.csv").read_bytes(),
+        "preds": (run / "test_preds.csv").read_text(encoding="utf-8").splitlines(),
         "val": read_json(run / "val_metrics_best.json"),
         "test": read_json(run / "test_metrics.json"),
     }

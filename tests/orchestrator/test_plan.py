@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from by_hand import FINISHED, RUNS, Cli, changes, listing, write_json
+from filelock import FileLock
 from PIL import Image
 from rich.cells import cell_len
 
@@ -493,3 +494,14 @@ def test_flags_reach_every_step(root: Path) -> None:
     settings = Settings(Overrides(epochs=3, batch=4, weights="none", seed=5))
     configs = check_inputs(select(TRAINED), settings, paths).configs
     assert {(c.epochs, c.batch, c.weights, c.seed) for c in configs.values()} == {(3, 4, "none", 5)}
+
+
+def test_a_run_under_way_is_told(root: Path, cli: Cli) -> None:
+    options = ("plan", "--project-root", root, "--weights", "none", "--only", "probe_M1")
+    lock = root / ".emosweep" / "run.lock"
+    assert "a run is writing here now" not in cli(*options).stdout
+    assert not lock.exists(), "looking must not make the lock"
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):
+        assert "a run is writing here now" in cli(*options).stdout
+    assert "a run is writing here now" not in cli(*options).stdout
