@@ -143,7 +143,7 @@ def test_resources_nobody_has_are_refused(shared_project: Path, tmp_path: Path) 
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:10001", "auto"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:10001"])
 def test_no_cluster_at_the_address(address: str, shared_project: Path, tmp_path: Path) -> None:
     done = run_all(shared_project, tmp_path, "--only", "probe_M1", "--address", address, cpus=False)
     assert done.returncode == 2
