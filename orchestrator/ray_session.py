@@ -20,7 +20,6 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Unset, Ray decides by what it finds, and differently on each node.
     "RAY_AUTH_MODE": "token",
-    "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # One placement group at a time: with more, the order of starting is the cluster's and not longest first.
