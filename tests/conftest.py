@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,9 @@ import pytest
 from projects import make_project
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")
+# One cache for all tests, and never the user's.
+os.environ["EMOSWEEP_CACHE"] = tempfile.mkdtemp(prefix="emosweep-tests-")
+atexit.register(shutil.rmtree, os.environ["EMOSWEEP_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

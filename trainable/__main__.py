@@ -32,6 +32,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides head, order, flips and dropout.")] = DEFAULT_SEED,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads. Default: PyTorch's.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew in spite of a checkpoint.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line an epoch.")] = False,
 ) -> None:
@@ -56,7 +57,7 @@ def train(
     csvs = dict(zip(PARTS, (train_csv, val_csv, test_csv), strict=True))
     spec = RunSpec(project_root, csvs, out, config)
     check_run(spec)
-    _train(spec, Resources(device, threads, workers), fresh=fresh, verbose=verbose)
+    _train(spec, Resources(device, threads, workers, plain), fresh=fresh, verbose=verbose)
 
 
 def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -> None:

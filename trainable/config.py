@@ -112,8 +112,13 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run may use. None of it is part of the run's identity."""
+    """What a run may use. None of it is part of the run's identity.
+
+    `plain` decodes every image and runs every layer in every epoch, which gives the same numbers more slowly; `workers`
+    are its DataLoader's.
+    """
 
     device: str = "auto"
     threads: int | None = None
     workers: int | None = None
+    plain: bool = False

@@ -6,6 +6,8 @@ sees what the uninterrupted one would have seen, and a faster path can be proved
 
 from __future__ import annotations
 
+import functools
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,26 +47,32 @@ def epoch_flips(seed: int, epoch: int, n: int) -> Tensor:
     return torch.rand(n, generator=torch.Generator().manual_seed(derived_seed(seed, "flip", epoch))) < 0.5
 
 
-def decode(file: Path) -> np.ndarray | None:
-    """Pixels of an image: uint8, (160, 160, 3), RGB; None where it is corrupt.
+def read_image(file: Path) -> bytes:
+    """The content of an image file.
 
     Raises:
         ExperimentError: the system cannot read the file, or it has gone since the inputs were checked. That is no
             corrupt image, and a black patch would hide it.
     """
     try:
-        with Image.open(file) as image:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise ExperimentError(f"{file}: has gone since the inputs were checked") from error
+    except OSError as error:
+        raise ExperimentError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def decode(content: bytes) -> np.ndarray | None:
+    """Pixels of an image file's content: uint8, (160, 160, 3), RGB; None where it is corrupt."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
             rgb = _eight_bits(image).convert("RGB")
             if rgb.size != (IMAGE_SIZE, IMAGE_SIZE):
                 rgb = rgb.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR)
             return np.array(rgb)
-    except FileNotFoundError as error:
-        raise ExperimentError(f"{file}: has gone since the inputs were checked") from error
     except MemoryError:
         raise
-    except Exception as error:  # whatever a decoder raises on a broken file, Pillow's documentation sets no limit
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, not Pillow's
-            raise ExperimentError(f"{file}: cannot be read: {error.strerror}") from error
+    except Exception:  # whatever a decoder raises on a broken file, Pillow's documentation sets no limit
         return None
 
 
@@ -92,7 +100,7 @@ class FaceImages(Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int, int]:
         index, mirrored = item
-        pixels = decode(self.files[index])
+        pixels = decode(read_image(self.files[index]))
         corrupt = -1
         if pixels is None:
             corrupt = index
@@ -159,6 +167,11 @@ class ImageBatches:
 def normalise(pixels: Tensor, device: torch.device) -> Tensor:
     """uint8 (b, 3, 160, 160) to float32 in channels_last on `device`, as ToTensor and Normalize compute it."""
     x = pixels.to(device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last).div_(255)
-    mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
-    return x.sub_(mean).div_(std)
+    mean, std = _mean_and_std(device)
+    return x.sub_(mean.view(1, 3, 1, 1)).div_(std.view(1, 3, 1, 1))
+
+
+@functools.cache
+def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
+    """On the device once: a copy to it makes the host wait."""
+    return torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)

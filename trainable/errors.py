@@ -54,6 +54,10 @@ class ExperimentError(EmosweepError):
     """One experiment failed; the others are not concerned."""
 
 
+class CacheFull(EmosweepError):
+    """What is computed once has no room on the disk; the run computes it every time instead."""
+
+
 class InterruptedRun(EmosweepError):
     """The user stopped the run; what was done is kept."""
 

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainable.data import ImageBatches, normalise
+from trainable.engine import Engine
+from trainable.inputs import Inputs
 
-
-@dataclass(frozen=True)
-class Engine:
-    """Where and in which precision a pass runs.
-
-    `micro_batch` is how many images the device takes at a time (None: the whole batch). Gradients are summed over the
-    micro-batches of a batch, so that they are the batch's; BatchNorm, though, sees micro-batches.
-    """
-
-    device: torch.device
-    amp: bool
-    micro_batch: int | None = None
-
-    def autocast(self) -> torch.autocast:
-        # float16 needs GradScaler and is CUDA's; CPUs compute bfloat16.
-        dtype = torch.float16 if self.device.type == "cuda" else torch.bfloat16
-        return torch.autocast(self.device.type, dtype=dtype, enabled=self.amp)
-
-    def scaler(self) -> torch.amp.GradScaler:
-        return torch.amp.GradScaler(self.device.type, enabled=self.amp and self.device.type == "cuda")
-
-    def chunks(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
-        size = self.micro_batch or len(tensors[0])
-        return list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
+Forward = Callable[[Tensor], Tensor]
+"""From inputs at the stage's boundary to logits (b, classes)."""
 
 
 @dataclass
@@ -47,8 +27,8 @@ class PassResult:
 
 
 def train_epoch(
-    model: nn.Module,
-    batches: ImageBatches,
+    forward: Forward,
+    inputs: Inputs,
     epoch: int,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
@@ -56,35 +36,30 @@ def train_epoch(
 ) -> PassResult:
     """Train on every batch of `epoch` once. The model's mode and what requires gradients are the caller's."""
     tally = _Tally(engine.device)
-    for pixels, labels, corrupt in batches.epoch(epoch):
-        labels = labels.to(engine.device, non_blocking=True)
+    for batch, labels in inputs.epoch(epoch):
         optimizer.zero_grad(set_to_none=True)
-        for some_pixels, some_labels in engine.chunks(pixels, labels):
+        for x, y in engine.chunks(batch, labels):
             with engine.autocast():
-                logits = model(normalise(some_pixels, engine.device))
-                loss = F.cross_entropy(logits, some_labels, reduction="sum")
+                logits = forward(x)
+                loss = F.cross_entropy(logits, y, reduction="sum")
             scaler.scale(loss / len(labels)).backward()
-            tally.add(logits, some_labels, loss)
+            tally.add(logits, y, loss)
         scaler.step(optimizer)
         scaler.update()
-        tally.corrupt.update(corrupt)
-    return tally.result(len(batches))
+    return tally.result(inputs)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: ImageBatches, engine: Engine) -> PassResult:
-    """Loss and predictions in file order, in eval mode."""
-    model.eval()
+def evaluate(forward: Forward, inputs: Inputs, engine: Engine) -> PassResult:
+    """Loss and predictions in file order. The model's mode is the caller's."""
     tally = _Tally(engine.device)
-    for pixels, labels, corrupt in batches.epoch():
-        labels = labels.to(engine.device, non_blocking=True)
-        for some_pixels, some_labels in engine.chunks(pixels, labels):
+    for batch, labels in inputs.epoch():
+        for x, y in engine.chunks(batch, labels):
             with engine.autocast():
-                logits = model(normalise(some_pixels, engine.device))
-                loss = F.cross_entropy(logits, some_labels, reduction="sum")
-            tally.add(logits, some_labels, loss)
-        tally.corrupt.update(corrupt)
-    return tally.result(len(batches))
+                logits = forward(x)
+                loss = F.cross_entropy(logits, y, reduction="sum")
+            tally.add(logits, y, loss)
+    return tally.result(inputs)
 
 
 class _Tally:
@@ -94,7 +69,6 @@ class _Tally:
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
         self.predicted: list[Tensor] = []
-        self.corrupt: set[str] = set()
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         predicted = logits.detach().argmax(1)
@@ -102,6 +76,6 @@ class _Tally:
         self.correct += (predicted == labels).sum()
         self.loss += loss.detach()
 
-    def result(self, n: int) -> PassResult:
-        predicted = torch.cat(self.predicted).cpu()
-        return PassResult(self.loss.item() / n, self.correct.item() / n, predicted, self.corrupt)
+    def result(self, inputs: Inputs) -> PassResult:
+        n, predicted = len(inputs), torch.cat(self.predicted).cpu()
+        return PassResult(self.loss.item() / n, self.correct.item() / n, predicted, set(inputs.corrupt))

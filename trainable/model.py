@@ -1,4 +1,4 @@
-"""MobileNetV3-Small, its weights and its three stages (runbook section 4)."""
+"""MobileNetV3-Small and its weights (runbook section 4)."""
 
 from __future__ import annotations
 
@@ -90,41 +90,3 @@ def _load(model: nn.Module, state: StateDict, *, keep_head: bool, source: str) -
         return []
     have, want = state[f"{HEAD}bias"].numel(), own[f"{HEAD}bias"].numel()
     return [f"weights: their head of {have} classes is dropped for a new one of {want}"]
-
-
-def set_stage(model: nn.Module, stage: int) -> None:
-    """Freeze and unfreeze: stage 1 trains the head, 2 `features[-2:]` and the head, 3 everything."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(stage == 3)
-    for module in (*_last_blocks(model, stage), _head(model)):
-        for parameter in module.parameters():
-            parameter.requires_grad_(True)
-
-
-def train_mode(model: nn.Module, stage: int) -> None:
-    """What trains is in train mode; frozen layers stay in eval mode, so their BatchNorm statistics do not move.
-    Dropout is active in every stage."""
-    model.train(stage == 3)
-    for module in (*_last_blocks(model, stage), model.get_submodule("classifier")):
-        module.train()
-
-
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over what the stage trains: the head at `lr_head`, the rest at `lr_backbone`."""
-    head = list(_head(model).parameters())
-    known = {id(parameter) for parameter in head}
-    body = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    groups: list[dict[str, Any]] = [{"params": head, "lr": config.lr_head}]
-    if body:
-        groups.append({"params": body, "lr": config.lr_backbone})
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
-
-
-def _head(model: nn.Module) -> nn.Module:
-    return model.get_submodule(HEAD.rstrip("."))
-
-
-def _last_blocks(model: nn.Module, stage: int) -> list[nn.Module]:
-    features = model.get_submodule("features")
-    assert isinstance(features, nn.Sequential)
-    return list(features[-2:]) if stage >= 2 else []

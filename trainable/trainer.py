@@ -14,15 +14,18 @@ import torch
 
 from trainable.artifacts import durations, environment, load_checkpoint, save_checkpoint, write_results
 from trainable.config import PARTS, Resources, RunSpec
-from trainable.data import ImageBatches, derived_seed
+from trainable.data import derived_seed
 from trainable.device import default_workers, device_name, pick_device
+from trainable.engine import Engine, give_back_memory, keep_freed_memory
 from trainable.errors import ExperimentError
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity
-from trainable.loop import Engine, PassResult, evaluate, train_epoch
+from trainable.loop import PassResult, evaluate, train_epoch
 from trainable.metrics import Metrics, classification_metrics
-from trainable.model import build_model, make_optimizer, set_stage, train_mode
+from trainable.model import build_model
 from trainable.paths import RunPaths
+from trainable.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.supply import Supply
 from trainable.tables import load_table
 
 Log = Callable[[str], None]
@@ -63,7 +66,10 @@ class Trainer:
         device = pick_device(resources.device)
         amp = self.config.amp if self.config.amp is not None else device.type == "cuda"
         self.engine = Engine(device, amp)
-        self.workers = resources.workers if resources.workers is not None else default_workers(device)
+        workers = resources.workers if resources.workers is not None else default_workers(device)
+        self.supply = Supply(
+            self.tables, self.classes, self.config, plain=resources.plain, workers=workers, log=self.log
+        )  # fmt: skip
         self.threads = resources.threads or torch.get_num_threads()
         state = None if fresh else load_checkpoint(self.paths, self.identity)
         self._restore(state)
@@ -75,10 +81,11 @@ class Trainer:
         if state:
             self.threads = state["threads"]
         torch.set_num_threads(self.threads)
+        keep_freed_memory()
+        self.supply.forget()
         model, remarks = build_model(self.config, self.classes)
         self.model = model.to(self.engine.device)
         self.scaler = self.engine.scaler()
-        self.batches: dict[str, ImageBatches] = {}
         self.epoch = self.stage = 0
         self.best: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
@@ -157,7 +164,7 @@ class Trainer:
             except torch.OutOfMemoryError as error:
                 self._halve_micro_batch(error)
             except RuntimeError as error:
-                if "DataLoader worker" not in str(error) or self.workers == 0:
+                if "DataLoader worker" not in str(error) or self.supply.workers == 0:
                     raise
                 self._halve_workers(error)
             self._back_to_epoch_start()
@@ -167,9 +174,11 @@ class Trainer:
         if stage != self.stage:
             self._enter_stage(stage)
         train_mode(self.model, stage)
+        inputs = self.supply.inputs("train", self.model, stage, self.engine)
         torch.manual_seed(derived_seed(self.config.seed, "dropout", self.epoch))
-        train = train_epoch(self.model, self._part("train"), self.epoch, self.optimizer, self.scaler, self.engine)
-        val, metrics = self._evaluate("val")
+        forward = Cut(self.model, stage).live
+        train = train_epoch(forward, inputs, self.epoch, self.optimizer, self.scaler, self.engine)
+        val, metrics = self._evaluate("val", stage)
         self._note_corrupt("train", train)
         self._keep_best(metrics)
         return {
@@ -191,24 +200,14 @@ class Trainer:
             model = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             self.best = {"model": model, "metrics": {**metrics, "epoch": self.epoch + 1}}
 
-    def _evaluate(self, part: str) -> tuple[PassResult, Metrics]:
-        result = evaluate(self.model, self._part(part), self.engine)
+    def _evaluate(self, part: str, stage: int) -> tuple[PassResult, Metrics]:
+        self.model.eval()
+        inputs = self.supply.inputs(part, self.model, stage, self.engine)
+        result = evaluate(Cut(self.model, stage).live, inputs, self.engine)
         self._note_corrupt(part, result)
         predicted = [self.classes[i] for i in result.predicted.tolist()]
         metrics = classification_metrics(self.tables[part].labels, predicted, self.classes)
         return result, {**metrics, "loss": result.loss if math.isfinite(result.loss) else None}
-
-    def _part(self, part: str) -> ImageBatches:
-        if part not in self.batches:
-            self.batches[part] = ImageBatches(
-                self.tables[part],
-                self.classes,
-                self.config.batch,
-                seed=self.config.seed if part == "train" else None,
-                workers=self.workers,
-                pin=self.engine.device.type == "cuda",
-            )
-        return self.batches[part]
 
     def _note_corrupt(self, part: str, result: PassResult) -> None:
         new = sorted(result.corrupt - set(self.corrupt[part]))
@@ -233,8 +232,9 @@ class Trainer:
         )
 
     def _halve_workers(self, error: Exception) -> None:
-        self._fall_back(f"DataLoader lost a worker ({error}); {self.workers} workers become {self.workers // 2}")
-        self.workers //= 2
+        workers = self.supply.workers
+        self._fall_back(f"DataLoader lost a worker ({error}); {workers} workers become {workers // 2}")
+        self.supply.workers //= 2
 
     def _fall_back(self, text: str) -> None:
         self.log(text)
@@ -266,11 +266,13 @@ class Trainer:
             predictions=predictions,
             manifest=self._manifest(seconds),
         )
+        self.supply.forget()
+        give_back_memory()
         return metrics
 
     def _test(self) -> tuple[PassResult, Metrics]:
         self.model.load_state_dict(self.best["model"])
-        return self._evaluate("test")
+        return self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
 
     def _manifest(self, test_seconds: float) -> dict[str, Any]:
         return {
@@ -284,7 +286,8 @@ class Trainer:
             "device": device_name(self.engine.device),
             "amp": self.engine.amp,
             "threads": self.threads,
-            "workers": self.workers,
+            "path": "plain" if self.supply.plain else "fast",
+            "workers": self.supply.workers,
             "micro_batch": self.engine.micro_batch,
             "fallbacks": self.fallbacks,
             "corrupt_images": self.corrupt,

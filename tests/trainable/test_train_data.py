@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from trainable.config import IMAGE_SIZE
-from trainable.data import ImageBatches, decode, derived_seed, epoch_flips, epoch_order, normalise
+from trainable.data import ImageBatches, decode, derived_seed, epoch_flips, epoch_order, normalise, read_image
 from trainable.errors import ExperimentError
 from trainable.tables import ImageTable
 
@@ -153,7 +153,7 @@ def test_a_corrupt_image_is_a_black_patch_and_is_named(project: Path, how: str, 
     table = tables_of(project)["train"]
     row = table.rows[2]
     Image.effect_noise((160, 160), 90).convert("RGB").save(row.file, suffix)
-    assert decode(row.file) is not None
+    assert decode(row.file.read_bytes()) is not None
     row.file.write_bytes(BREAKS[how](row.file.read_bytes()))
     parts = list(batches(table, 2, seed=None).epoch())
     assert [corrupt for _, _, corrupt in parts] == [[], [row.path]] + [[]] * 7
@@ -169,7 +169,7 @@ def test_an_image_of_another_size_is_resized(tmp_path: Path, size: tuple[int, in
     image = Image.new("RGB", size, (10, 200, 30))
     image.paste((250, 0, 0), (0, 0, size[0] // 2, size[1]))
     image.save(tmp_path / "x.png")
-    pixels = decode(tmp_path / "x.png")
+    pixels = decode((tmp_path / "x.png").read_bytes())
     assert pixels is not None
     assert (pixels.shape, pixels.dtype) == ((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
     assert (pixels[:, :70] == (250, 0, 0)).all()
@@ -197,7 +197,7 @@ def test_images_of_every_mode_decode_to_rgb(
     Image.new("RGB", (160, 160), colour).convert(mode).save(file)
     with Image.open(file) as image:
         assert image.mode == ("RGB" if mode == "YCbCr" else mode)
-    pixels = decode(file)
+    pixels = decode(file.read_bytes())
     assert pixels is not None
     assert np.abs(pixels.astype(int) - colour).max() <= 3
 
@@ -240,7 +240,7 @@ def test_normalise_is_torchvision_bit_by_bit() -> None:
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, 160 * 160).astype(np.uint16).reshape(160, 160)
     Image.fromarray(values).save(tmp_path / "deep.png")
-    pixels = decode(tmp_path / "deep.png")
+    pixels = decode((tmp_path / "deep.png").read_bytes())
     assert pixels is not None
     assert (pixels == (values >> 8).astype(np.uint8)[..., None]).all()
 
@@ -249,4 +249,4 @@ def test_a_file_the_system_cannot_read_is_no_corrupt_image(tmp_path: Path) -> No
     """A folder stands for all that the system refuses: root may read any file."""
     (tmp_path / "face.jpg").mkdir()
     with pytest.raises(ExperimentError, match=r"face\.jpg: cannot be read"):
-        decode(tmp_path / "face.jpg")
+        read_image(tmp_path / "face.jpg")

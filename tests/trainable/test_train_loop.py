@@ -11,8 +11,11 @@ from small_runs import probe, tables_of, write_weights
 from torch import Tensor, nn
 
 from trainable.data import ImageBatches, epoch_flips, normalise
-from trainable.loop import Engine, evaluate, train_epoch
-from trainable.model import build_model, set_stage, train_mode
+from trainable.engine import Engine
+from trainable.inputs import PlainInputs
+from trainable.loop import evaluate, train_epoch
+from trainable.model import build_model
+from trainable.stages import Cut, set_stage, train_mode
 from trainable.tables import ImageTable
 
 CLASSES = ["angry", "happy", "sad"]
@@ -47,11 +50,16 @@ def images(table: ImageTable, batch: int, seed: int | None = None) -> ImageBatch
     return ImageBatches(table, CLASSES, batch, seed=seed, workers=0, pin=False)
 
 
+def inputs(table: ImageTable, batch: int, seed: int | None = None) -> PlainInputs:
+    """For a model that is called as a whole."""
+    return PlainInputs(images(table, batch, seed), Cut(nn.Identity(), 3), engine())
+
+
 def gradients(model: nn.Module, table: ImageTable, micro_batch: int | None) -> dict[str, Tensor]:
     """Those of the one batch that holds every image. The weights stay: their rate is 0."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
     ours = engine(micro_batch)
-    train_epoch(model, images(table, len(table), seed=1), 0, optimizer, ours.scaler(), ours)
+    train_epoch(model, inputs(table, len(table), seed=1), 0, optimizer, ours.scaler(), ours)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -84,9 +92,9 @@ def test_the_device_never_sees_more_than_a_micro_batch(
     seen: list[int] = []
     model.register_forward_hook(lambda module, args, output: seen.append(len(output)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    train_epoch(model, images(table, 10), 0, optimizer, engine().scaler(), engine(micro_batch))
+    train_epoch(model, inputs(table, 10), 0, optimizer, engine().scaler(), engine(micro_batch))
     assert seen == sizes
-    evaluate(model, images(table, 10), engine(micro_batch))
+    evaluate(model.eval(), inputs(table, 10), engine(micro_batch))
     assert seen == sizes * 2
 
 
@@ -112,7 +120,7 @@ def test_gradients_of_one_batch_do_not_leak_into_the_next(model: nn.Module, tabl
     set_stage(model, 1)
     train_mode(model, 1)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    train_epoch(model, images(table, 9), 0, optimizer, engine().scaler(), engine())
+    train_epoch(model, inputs(table, 9), 0, optimizer, engine().scaler(), engine())
     found = model.get_submodule("classifier.3").bias.grad.clone()
     pixels, labels, _ = list(images(table, 9).epoch())[1]
     model.zero_grad()
@@ -124,7 +132,7 @@ def test_an_epoch_reports_loss_and_accuracy_of_what_it_saw(model: nn.Module, tab
     set_stage(model, 1)
     train_mode(model, 1)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    result = train_epoch(model, images(table, 8), 0, optimizer, engine().scaler(), engine(3))
+    result = train_epoch(model, inputs(table, 8), 0, optimizer, engine().scaler(), engine(3))
     logits, labels = plainly(model, table)
     assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
     assert result.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
@@ -145,7 +153,7 @@ def test_an_evaluation_does_not_depend_on_the_batch_size(
 ) -> None:
     logits, labels = plainly(model, table)
     assert len(set(logits.argmax(1).tolist())) > 1, "constant predictions would prove nothing"
-    result = evaluate(model, images(table, batch), engine(micro_batch))
+    result = evaluate(model.eval(), inputs(table, batch), engine(micro_batch))
     assert torch.equal(result.predicted, logits.argmax(1))
     assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
     assert result.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
@@ -157,7 +165,7 @@ def test_an_evaluation_changes_nothing(model: nn.Module, table: ImageTable) -> N
     before = {key: value.clone() for key, value in model.state_dict().items()}
     remembers: list[bool] = []
     model.register_forward_hook(lambda module, args, output: remembers.append(output.requires_grad))
-    evaluate(model, images(table, 8), engine())
+    evaluate(model.eval(), inputs(table, 8), engine())
     assert remembers == [False] * 3, "activations were kept for a backward pass"
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -168,15 +176,15 @@ def test_both_passes_name_the_corrupt_images(model: nn.Module, project: Path) ->
     for index in (0, 11):
         table.rows[index].file.write_bytes(b"no image")
     names = {table.rows[index].path for index in (0, 11)}
-    assert evaluate(model, images(table, 8), engine()).corrupt == names
+    assert evaluate(model.eval(), inputs(table, 8), engine()).corrupt == names
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    assert train_epoch(model, images(table, 8), 0, optimizer, engine().scaler(), engine(4)).corrupt == names
+    assert train_epoch(model, inputs(table, 8), 0, optimizer, engine().scaler(), engine(4)).corrupt == names
 
 
 def test_mixed_precision_on_a_cpu_is_bfloat16_and_close(model: nn.Module, table: ImageTable) -> None:
     seen = []
     model.get_submodule("classifier.3").register_forward_hook(lambda module, args, output: seen.append(output.dtype))
-    mixed = evaluate(model, images(table, 18), Engine(DEVICE, amp=True))
-    plain = evaluate(model, images(table, 18), engine())
+    mixed = evaluate(model.eval(), inputs(table, 18), Engine(DEVICE, amp=True))
+    plain = evaluate(model.eval(), inputs(table, 18), engine())
     assert seen == [torch.bfloat16, torch.float32]
     assert mixed.loss == pytest.approx(plain.loss, rel=0.1)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small
 
 from trainable.errors import ConfigError
-from trainable.model import build_model, make_optimizer, set_stage, train_mode
+from trainable.model import build_model
+from trainable.stages import make_optimizer, set_stage, train_mode
 
 CLASSES = ["angry", "happy", "sad"]
 HEAD = ("classifier.3.weight", "classifier.3.bias")

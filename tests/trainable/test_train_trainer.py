@@ -396,14 +396,15 @@ def test_a_broken_checkpoint_is_ignored(begun: Trainer, how: str) -> None:
 def test_an_epoch_that_fails_leaves_the_checkpoint_before_it(project: Path, weights: Path, tmp_path: Path) -> None:
     """And the run goes on from there once the image is back."""
     spec = spec_of(project, tmp_path / "out", probe(weights))
-    run = Trainer(spec, CPU)
+    plain = replace(CPU, plain=True)
+    run = Trainer(spec, plain)
     run.step()
     file = tables_of(project)["train"].rows[4].file
     file.rename(tmp_path / "away")
     with pytest.raises(ExperimentError, match="has gone since"):
         run.step()
     (tmp_path / "away").rename(file)
-    Trainer(spec, CPU).run()
+    Trainer(spec, plain).run()
     Trainer(replace(spec, out=tmp_path / "undisturbed"), CPU).run()
     assert same_results(spec.out, tmp_path / "undisturbed")
 
@@ -440,10 +441,10 @@ class Memory:
         self.room, self.since, self.late = room, since, late
         self.train_epoch = trainer_module.train_epoch
 
-    def __call__(self, model: Any, batches: Any, epoch: int, optimizer: Any, scaler: Any, engine: Any) -> Any:
-        enough = (engine.micro_batch or batches.sampler.batch) <= self.room or epoch < self.since
+    def __call__(self, forward: Any, inputs: Any, epoch: int, optimizer: Any, scaler: Any, engine: Any) -> Any:
+        enough = (engine.micro_batch or inputs.batch) <= self.room or epoch < self.since
         if self.late or enough:
-            result = self.train_epoch(model, batches, epoch, optimizer, scaler, engine)
+            result = self.train_epoch(forward, inputs, epoch, optimizer, scaler, engine)
         if not enough:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return result
@@ -489,10 +490,10 @@ def test_out_of_memory_in_the_test_changes_no_result(
     """By hand as above; of the three parts only test has nine images."""
     evaluate = trainer_module.evaluate
 
-    def cramped(model: Any, batches: Any, engine: Any) -> Any:
-        if len(batches) == 9 and engine.micro_batch is None:
+    def cramped(forward: Any, inputs: Any, engine: Any) -> Any:
+        if len(inputs) == 9 and engine.micro_batch is None:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return evaluate(model, batches, engine)
+        return evaluate(forward, inputs, engine)
 
     monkeypatch.setattr(trainer_module, "evaluate", cramped)
     spec = spec_of(shared_project, tmp_path / "finetune_M1_160", config)
@@ -537,7 +538,7 @@ def test_killed_workers_are_halved_until_none_is_left(
 
     monkeypatch.setattr(FaceImages, "__getitem__", deadly)
     spec = spec_of(shared_project, tmp_path / "finetune_M1_160", config)
-    Trainer(spec, replace(CPU, workers=2)).run()
+    Trainer(spec, replace(CPU, workers=2, plain=True)).run()
     found = manifest(spec.out)
     ends = [line.rpartition("; ")[2] for line in found["fallbacks"]]
     assert ends == ["2 workers become 1", "1 workers become 0"]
@@ -554,10 +555,10 @@ def test_other_errors_are_not_taken_for_lost_workers(
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(trainer_module, "train_epoch", broken)
-    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), replace(CPU, workers=2))
+    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), replace(CPU, workers=2, plain=True))
     with pytest.raises(RuntimeError, match="mat1"):
         run.run()
-    assert (run.fallbacks, run.workers) == ([], 2)
+    assert (run.fallbacks, run.supply.workers) == ([], 2)
 
 
 def test_the_configuration_of_a_run_is_whole_in_its_results(whole: Path, config: TrainConfig) -> None:

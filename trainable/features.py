@@ -1,0 +1,108 @@
+"""Frozen features: what the frozen layers make of an image, computed once (Nautilus' idea, made exact).
+
+Stage 1 and the probe: 1024 numbers, 4 KB a flip in float32. Stage 2: 96 x 5 x 5, 9.6 KB. A row is keyed by the image's
+content and its flip; a folder of rows by everything else that decides the numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trainable.atomic import write_json
+from trainable.data import normalise
+from trainable.device import device_name
+from trainable.engine import Engine
+from trainable.identity import digest
+from trainable.pack import ImagePack
+from trainable.rowstore import Compute, Rows, RowStore
+from trainable.stages import HEAD_INPUTS, TRUNK_SHAPE, Cut
+
+AS_IS, MIRRORED = "0", "1"
+FORWARD_ROWS = 256
+"""Images per pass through the frozen layers; any number from 64 gives the same rows."""
+
+# Channels last, as the network has them.
+_SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
+
+
+class FrozenFeatures:
+    """The rows at the boundary of stage 1 or 2, for one model as it is now."""
+
+    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Engine) -> None:
+        self.pack, self.engine, self.cut = pack, engine, Cut(model, stage)
+        self.store = self._store(stage)
+
+    def _store(self, stage: int) -> RowStore:
+        about = {
+            "stage": stage,
+            "weights": _weights_digest(Cut(self.cut.model, stage).frozen_modules()),
+            "dtype": str(self.engine.frozen_dtype),
+            "device": device_name(self.engine.device),
+            "kernels": torch.backends.cpu.get_cpu_capability() if self.engine.device.type == "cpu" else "",
+            "threads": torch.get_num_threads() if self.engine.device.type == "cpu" else 0,
+            "torch": torch.__version__,
+            "images": self.pack.store.folder.name,
+        }
+        folder = self.pack.root / "features" / digest(about)[:32]
+        if not folder.exists():
+            write_json(folder / "about.json", about)
+        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype)
+
+    def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
+        """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
+
+        Raises:
+            CacheFull: they do not fit.
+        """
+        flips = (AS_IS, MIRRORED) if both_flips else (AS_IS,)
+        keys = [image + flip for image in digests for flip in flips]
+        compute = self._from_trunk(keys) if self.cut.stage == 1 else None
+        self.store.fill(keys, compute or self._from_pixels)
+        return self.store.rows(keys)
+
+    def _from_pixels(self, keys: list[str]) -> tuple[Tensor, list[bool]]:
+        images = self.pack.store.rows([key[:-1] for key in keys])
+        mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
+        pixels = images.gather(torch.arange(len(keys)))
+        pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
+        return self._run(pixels, lambda x: self.cut.frozen(normalise(x, self.engine.device))), images.flags
+
+    def _from_trunk(self, keys: list[str]) -> Compute | None:
+        """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
+        trunk = self._store(2)
+        if trunk.missing(keys):
+            return None
+
+        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+            rows = trunk.rows(keys)
+            stored = rows.gather(torch.arange(len(keys))).permute(0, 3, 1, 2)
+            return self._run(stored, lambda x: self.cut.from_trunk(x.to(self.engine.device))), rows.flags
+
+        return compute
+
+    def _run(self, x: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
+        """`forward` over `x` in parts, in eval mode; the rows as they are stored."""
+        modules = self.cut.frozen_modules()
+        modes = [module.training for module in modules]
+        for module in modules:
+            module.eval()
+        with torch.no_grad(), self.engine.autocast():
+            size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
+            out = torch.cat([forward(part).cpu() for part in x.split(size)])
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
+        return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+
+def _weights_digest(modules: Sequence[nn.Module]) -> str:
+    """SHA-256 of all parameters and buffers."""
+    found = hashlib.sha256()
+    for module in modules:
+        for name, tensor in module.state_dict().items():
+            found.update(name.encode())
+            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,148 @@
+"""What a pass over one part of a split is fed with: the plain path, and the one from stored rows.
+
+Both give the same values in the same order, at the boundary of the stage (see `trainable.stages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from trainable.config import IMAGE_SIZE
+from trainable.data import MEAN, STD, ImageBatches, epoch_flips, epoch_order, normalise
+from trainable.engine import Engine
+from trainable.rowstore import Rows
+from trainable.stages import Cut
+
+RESIDENT_SHARE = 0.25
+"""The part of a GPU's free memory that one part of a split may take."""
+_LOAD_ROWS = 4096
+
+
+class Inputs(Protocol):
+    """`corrupt` holds the CSV paths of the corrupt images that have been met."""
+
+    corrupt: set[str]
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs at the stage's boundary and labels (int64) on the device, batch by batch."""
+        ...
+
+
+class PlainInputs:
+    """Decodes every image and runs the frozen layers every time."""
+
+    def __init__(self, images: ImageBatches, cut: Cut, engine: Engine) -> None:
+        self.images, self.cut, self.engine = images, cut, engine
+        self.corrupt: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for pixels, labels, corrupt in self.images.epoch(epoch):
+            self.corrupt.update(corrupt)
+            x = normalise(pixels, self.engine.device)
+            if self.cut.stage < 3:
+                with self.engine.autocast():
+                    x = torch.cat([self.cut.frozen(some) for (some,) in self.engine.chunks(x)])
+            yield x, labels.to(self.engine.device, non_blocking=True)
+
+
+class RowInputs:
+    """Takes what was computed before, from device memory where it fits, else from the mapped files.
+
+    Args:
+        rows: at the boundary, one an image, or two where `both_flips`: as it is, and mirrored.
+        labels: class indices.
+        corrupt: CSV paths of the corrupt images.
+        seed: shuffles and mirrors by it; None for file order.
+    """
+
+    def __init__(
+        self, rows: Rows, labels: list[int], corrupt: set[str], batch: int, *,
+        seed: int | None, device: torch.device, both_flips: bool,
+    ) -> None:  # fmt: skip
+        self.rows, self.corrupt, self.batch, self.seed, self.device = rows, corrupt, batch, seed, device
+        self.both_flips = both_flips
+        self.labels = torch.tensor(labels).to(device)
+        self.resident = _resident(rows, device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        n = len(self)
+        order = torch.arange(n) if self.seed is None else epoch_order(self.seed, epoch, n)
+        flips = torch.zeros(n, dtype=torch.bool) if self.seed is None else epoch_flips(self.seed, epoch, n)[order]
+        places = 2 * order + flips if self.both_flips else order
+        home = self.device if self.resident is not None else torch.device("cpu")
+        labels = self.labels.index_select(0, order.to(self.device))
+        per_batch = (t.split(self.batch) for t in (places.to(home), flips.to(home), labels))
+        yield from self._batches(*per_batch)
+
+    def _batches(
+        self, places: tuple[Tensor, ...], flips: tuple[Tensor, ...], labels: tuple[Tensor, ...]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.resident is not None:
+            for at, mirrored, y in zip(places, flips, labels, strict=True):
+                yield self._prepare(self.resident.index_select(0, at), mirrored), y
+        elif self.device.type == "cpu":
+            for at, mirrored, y in zip(places, flips, labels, strict=True):
+                yield self._gather(at, mirrored), y
+        else:
+            yield from self._streamed(places, flips, labels)
+
+    def _streamed(
+        self, places: tuple[Tensor, ...], flips: tuple[Tensor, ...], labels: tuple[Tensor, ...]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One batch ahead, through pinned memory."""
+        with ThreadPoolExecutor(1) as pool:
+            upcoming = pool.submit(lambda at: self.rows.gather(at).pin_memory(), places[0])
+            for number, (mirrored, y) in enumerate(zip(flips, labels, strict=True)):
+                rows = upcoming.result()
+                if number + 1 < len(places):
+                    upcoming = pool.submit(lambda at: self.rows.gather(at).pin_memory(), places[number + 1])
+                there = rows.to(self.device, non_blocking=True)
+                yield self._prepare(there, mirrored.pin_memory().to(self.device, non_blocking=True)), y
+
+    def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
+        return self._prepare(self.rows.gather(places), mirrored)
+
+    def _prepare(self, rows: Tensor, mirrored: Tensor) -> Tensor:
+        """Stored rows, already mirrored, as the network takes them."""
+        return rows.permute(0, 3, 1, 2) if rows.dim() == 4 else rows
+
+
+class PixelInputs(RowInputs):
+    """Stage 3: rows are uint8 (160, 160, 3), mirrored and normalised batch by batch."""
+
+    def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
+        """Image by image, so that the four steps from bytes to floats stay in the processor's cache."""
+        out = torch.empty(len(places), IMAGE_SIZE, IMAGE_SIZE * 3)
+        mean, std = torch.tensor(MEAN).repeat(IMAGE_SIZE), torch.tensor(STD).repeat(IMAGE_SIZE)
+        for place, at, flip in zip(out, places.tolist(), mirrored.tolist(), strict=True):
+            pixels = self.rows[at].flip(1) if flip else self.rows[at]
+            place.copy_(pixels.view(IMAGE_SIZE, -1)).div_(255).sub_(mean).div_(std)
+        return out.view(-1, IMAGE_SIZE, IMAGE_SIZE, 3).permute(0, 3, 1, 2)
+
+    def _prepare(self, rows: Tensor, mirrored: Tensor) -> Tensor:
+        pixels = torch.where(mirrored.view(-1, 1, 1, 1), rows.flip(2), rows)
+        return normalise(pixels.permute(0, 3, 1, 2), self.device)
+
+
+def _resident(rows: Rows, device: torch.device) -> Tensor | None:
+    """All rows on a GPU that has room for them. A CPU maps the files, which all its processes share."""
+    if device.type != "cuda" or rows.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return None
+    out = torch.empty((len(rows), *rows.chunks[0].shape[1:]), dtype=rows.chunks[0].dtype, device=device)
+    for start in range(0, len(rows), _LOAD_ROWS):
+        part = rows.gather(torch.arange(start, min(start + _LOAD_ROWS, len(rows))))
+        out[start : start + len(part)] = part.to(device)
+    return out

@@ -1,0 +1,97 @@
+"""The image pack: every image decoded once per machine, as raw pixels that all runs map (as FFCV does).
+
+Rows are keyed by the SHA-256 of the file's content. So splits share their images, a changed file is decoded anew, and
+a renamed one is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+
+from trainable.cache import cache_root
+from trainable.config import IMAGE_SIZE
+from trainable.data import decode, read_image
+from trainable.errors import ExperimentError
+from trainable.identity import ImageHashes
+from trainable.rowstore import Rows, RowStore
+
+SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
+HASHES = "image_hashes.sqlite"
+
+
+class ImagePack:
+    """The decoded images of this machine.
+
+    Args:
+        root: the cache's folder; by default the machine's.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root()
+        self.hashes = ImageHashes(self.root / HASHES)
+        # Another version may round differently.
+        self.store = RowStore(self.root, self.root / "images" / f"pillow-{PIL.__version__}", SHAPE, torch.uint8)
+
+    def digests(self, files: Sequence[Path]) -> list[str]:
+        """The keys of `files`, in this order.
+
+        Raises:
+            ExperimentError: a file has gone since the inputs were checked.
+        """
+        found = self.hashes.of(files)
+        gone = next((file for file in files if found[file] == "missing"), None)
+        if gone is not None:
+            raise ExperimentError(f"{gone}: has gone since the inputs were checked")
+        return [found[file] for file in files]
+
+    def fill(
+        self, files: Iterable[Path], *, threads: int | None = None, advance: Callable[[int], None] = lambda n: None
+    ) -> int:
+        """Decode what is not there yet.
+
+        Args:
+            threads: that decode; Pillow does so without the GIL. Default: all CPUs.
+            advance: called with the number of images that have come.
+
+        Returns:
+            The number of images decoded here.
+
+        Raises:
+            CacheFull: they do not fit. ExperimentError: a file cannot be read, or changes while it is being used.
+        """
+        by_digest: dict[str, Path] = {}
+        listed = list(files)
+        for file, digest in zip(listed, self.digests(listed), strict=True):
+            by_digest.setdefault(digest, file)
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            return self.store.fill(by_digest, lambda keys: _decode_all(keys, by_digest, pool), advance)
+
+    def rows(self, files: Sequence[Path]) -> tuple[Rows, list[str]]:
+        """Pixels of `files` (uint8, (n, 160, 160, 3); flagged where corrupt) and their keys; all must be there."""
+        digests = self.digests(files)
+        return self.store.rows(digests), digests
+
+
+def _decode_all(keys: list[str], files: Mapping[str, Path], pool: ThreadPoolExecutor) -> tuple[Tensor, list[bool]]:
+    out = np.zeros((len(keys), *SHAPE), np.uint8)
+
+    def one(place: int) -> bool:
+        file = files[keys[place]]
+        content = read_image(file)
+        if hashlib.sha256(content).hexdigest() != keys[place]:
+            raise ExperimentError(f"{file}: changed while it was being read")
+        pixels = decode(content)
+        if pixels is not None:
+            out[place] = pixels
+        return pixels is None
+
+    return torch.from_numpy(out), list(pool.map(one, range(len(keys))))

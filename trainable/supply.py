@@ -1,0 +1,86 @@
+"""Where a run's inputs come from: the pack and the frozen features, or the plain path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from trainable.config import TrainConfig
+from trainable.data import ImageBatches
+from trainable.engine import Engine
+from trainable.errors import CacheFull
+from trainable.features import FrozenFeatures
+from trainable.inputs import Inputs, PixelInputs, PlainInputs, RowInputs
+from trainable.pack import ImagePack
+from trainable.stages import Cut
+from trainable.tables import ImageTable
+
+
+class Supply:
+    """Inputs for each part of a split at each stage. Both paths give the same numbers.
+
+    Args:
+        plain: decode every image and run every layer every time.
+        workers: DataLoader workers of the plain path.
+    """
+
+    def __init__(
+        self, tables: Mapping[str, ImageTable], classes: list[str], config: TrainConfig, *,
+        plain: bool, workers: int, log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.tables, self.classes, self.config = tables, classes, config
+        self.plain, self.workers, self.log = plain, workers, log
+        self._pack: ImagePack | None = None
+        self._ready: dict[tuple[str, int, Engine], Inputs] = {}
+
+    def forget(self) -> None:
+        """Let go of what the last inputs hold: device memory, DataLoader workers."""
+        self._ready.clear()
+
+    def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Inputs:
+        """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
+        key = (part, stage, engine)
+        if key not in self._ready:
+            self._ready = {known: inputs for known, inputs in self._ready.items() if known[1:] == (stage, engine)}
+            self._ready[key] = self._make(part, Cut(model, stage), engine)
+        return self._ready[key]
+
+    def _make(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        if not self.plain:
+            try:
+                return self._stored(part, cut, engine)
+            except CacheFull as error:
+                self.log(f"{error}; going on without it, every epoch decodes and computes everything")
+                self.plain = True
+        return self._plain(part, cut, engine)
+
+    def _plain(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        images = ImageBatches(
+            self.tables[part], self.classes, self.config.batch,
+            seed=self._seed(part), workers=self.workers, pin=engine.device.type == "cuda",
+        )  # fmt: skip
+        return PlainInputs(images, cut, engine)
+
+    def _stored(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        table = self.tables[part]
+        files = [row.file for row in table.rows]
+        if self._pack is None:
+            self._pack = ImagePack()
+        self._pack.fill(files)
+        rows, digests = self._pack.rows(files)
+        corrupt = {row.path for row, flag in zip(table.rows, rows.flags, strict=True) if flag}
+        index = {name: i for i, name in enumerate(self.classes)}
+        labels = [index[label] for label in table.labels]
+        both_flips = cut.stage < 3 and part == "train"
+        kind: type[RowInputs] = PixelInputs
+        if cut.stage < 3:
+            rows = FrozenFeatures(self._pack, cut.model, cut.stage, engine).rows(digests, both_flips=both_flips)
+            kind = RowInputs
+        return kind(
+            rows, labels, corrupt, self.config.batch,
+            seed=self._seed(part), device=engine.device, both_flips=both_flips,
+        )  # fmt: skip
+
+    def _seed(self, part: str) -> int | None:
+        return self.config.seed if part == "train" else None
