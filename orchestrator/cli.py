@@ -70,6 +70,7 @@ def run_all(
     faceapi_label: FaceApiLabel = None,
     faceapi_input_size: InputSize = 416,
     faceapi_score_threshold: ScoreThreshold = 0.5,
+    plain: Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")] = False,
     fresh: Fresh = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line an epoch.")] = False,
 ) -> None:
@@ -77,7 +78,7 @@ def run_all(
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
     from orchestrator.run import Hardware, run_steps
 
-    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus_per_trial)
+    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus_per_trial, plain)
     overrides = _flags(epochs=epochs, batch=batch, weights=weights, seed=seed)
     faceapi = _faceapi(faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold)
     planner, steps = _plan(project_root, output_root, only, Settings(overrides, _recipe(config), faceapi), fresh)

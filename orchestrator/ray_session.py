@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,13 +76,18 @@ class Cluster:
             raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
         return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)
 
-    @staticmethod
-    def _cpus_per_trial(hosts: list[tuple[int, float]], trials: int, gpus: float) -> int:
-        def slots(cpus: int) -> int:
-            return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in hosts)
+    def slots(self, share: Share) -> int:
+        """How many trials run at once."""
+        return _slots(self.nodes, share.cpus, share.gpus)
 
-        wanted = min(trials, slots(1))
-        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if slots(n) >= max(1, wanted)), default=1)
+    @staticmethod
+    def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
+        wanted = max(1, min(trials, _slots(hosts, 1, gpus)))
+        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if _slots(hosts, n, gpus) >= wanted), default=1)
+
+
+def _slots(nodes: Sequence[tuple[int, float]], cpus: int, gpus: float) -> int:
+    return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in nodes)
 
 
 class Session:

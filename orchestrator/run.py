@@ -16,8 +16,10 @@ from rich.console import Console
 from orchestrator.lock import only_one
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
+from orchestrator.prepare import Preparation
 from orchestrator.progress import ProgressView
 from orchestrator.ray_session import Cluster, session
+from trainable.config import Resources
 from trainable.errors import ConfigError
 
 
@@ -31,6 +33,7 @@ class Hardware:
     num_cpus: int | None = None
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
+    plain: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
@@ -69,19 +72,34 @@ def run_steps(
     todo = [step for step in steps if step.to_do]
     if not todo:
         return Outcome({}, False)
-    _check_weights(todo)
     with only_one(paths):
         todo = [planner.identify(step) for step in todo]
-        if fresh:
-            _forget(todo, paths)
         look: dict[str, Any] = {"force_terminal": console.is_terminal, "width": console.width}
         with session(paths.logs) as ray_session:
             terminal = Console(file=ray_session.terminal, **look)
             terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
-            cluster = ray_session.connect(hardware.address, hardware.num_cpus)
-            with ProgressView(terminal, todo, verbose=verbose) as view, _interrupts(view.say) as stop:
-                _execute(todo, planner, hardware, cluster, view, stop=stop)
+            with ProgressView(terminal, todo, verbose=verbose) as view:
+                stop = threading.Event()
+                ready = _preparation(todo, planner, hardware, view, stop)
+                ready.start()
+                cluster = ray_session.connect(hardware.address, hardware.num_cpus)
+                if fresh:
+                    ready.finish()
+                    _forget(todo, paths)
+                with _interrupts(stop, view.say):
+                    _execute(todo, planner, hardware, cluster, view, stop=stop)
+                ready.finish()
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
+
+
+def _preparation(
+    todo: Sequence[Step], planner: Planner, hardware: Hardware, view: ProgressView, stop: threading.Event
+) -> Preparation:
+    training = [step for step in todo if step.experiment.trains]
+    splits = {step.experiment.split for step in training} if not hardware.plain else set()
+    tables = [table for split in sorted(splits) for table in planner.inputs.training[split].values()]
+    files = list(dict.fromkeys(row.file for table in tables for row in table.rows))
+    return Preparation(training, files, view.decoded, stop)
 
 
 def _execute(
@@ -111,7 +129,8 @@ def _execute(
     jobs.start()
     try:
         if share is not None:
-            train(training, planner.paths, share, hardware.workers, report=view, stop=stop)
+            resources = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
+            train(training, planner.paths, share, resources, report=view, stop=stop)
     finally:
         jobs.limit = max(1, cluster.cpus)
         while jobs.thread.is_alive():
@@ -135,21 +154,9 @@ def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_weights(todo: Sequence[Step]) -> None:
-    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
-    configs = {step.config.weights: step.config for step in todo if step.config}
-    configs.pop("none", None)
-    if configs:
-        from trainable.model import build_model
-
-        for config in configs.values():
-            build_model(config, ["a", "b"])
-
-
 @contextmanager
-def _interrupts(say: Callable[[str], None]) -> Iterator[threading.Event]:
+def _interrupts(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
     """SIGINT and SIGTERM once: finish the epochs in hand. Twice: leave at once; at most those epochs are lost."""
-    stop = threading.Event()
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set():
@@ -159,7 +166,7 @@ def _interrupts(say: Callable[[str], None]) -> Iterator[threading.Event]:
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

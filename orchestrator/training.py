@@ -30,7 +30,7 @@ def train(
     steps: Sequence[Step],
     paths: ProjectPaths,
     share: Share,
-    workers: int | None,
+    resources: Resources,
     *,
     report: Report,
     stop: threading.Event,
@@ -40,7 +40,6 @@ def train(
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
-    resources = Resources(share.device, share.cpus, workers)
     jobs = [_job(step, paths, resources) for step in longest_first(steps)]
     bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
     trainable = tune.with_resources(StagedTrainable, PlacementGroupFactory([bundle]))

@@ -21,8 +21,8 @@ from orchestrator.inputs import Inputs
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Step
 from orchestrator.settings import FaceApiSettings
-from trainable.artifacts import environment
 from trainable.atomic import read_json, write_json, write_text
+from trainable.environment import environment
 from trainable.errors import ExperimentError
 from trainable.identity import digest
 from trainable.tables import ImageTable

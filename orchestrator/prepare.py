@@ -1,0 +1,83 @@
+"""What a run needs besides Ray, made ready while Ray and the first trials start: checked weights, the image pack."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.plan import Step
+from trainable.errors import CacheFull, ExperimentError
+
+Progress = Callable[[int, int], None]
+
+
+class Preparation:
+    """Runs in a thread of its own from `start` to `finish`.
+
+    Args:
+        steps: the MobileNet steps to come.
+        files: their images, for the pack; () to leave it.
+        progress: called with the number of images that are there and of those that are wanted.
+        stop: set where the run must not go on.
+    """
+
+    def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
+        self.steps, self.files, self.progress, self.stop = steps, files, progress, stop
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until everything is ready.
+
+        Raises:
+            ConfigError: the weights are not to be had.
+        """
+        while self._thread.is_alive():
+            self._thread.join(0.5)  # a plain join would keep signals waiting
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            _check_weights(self.steps)
+            if self.files and not self.stop.is_set():
+                _fill_pack(self.files, self.progress)
+            import orchestrator.report  # noqa: F401 (needed at the end, when nothing else is left to do)
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+            self.stop.set()
+
+
+def _check_weights(steps: Sequence[Step]) -> None:
+    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
+    configs = {step.config.weights: step.config for step in steps if step.config}
+    configs.pop("none", None)
+    if configs:
+        from trainable.model import build_model
+
+        for config in configs.values():
+            build_model(config, ["a", "b"])
+
+
+def _fill_pack(files: Sequence[Path], progress: Progress) -> None:
+    """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
+    from trainable.pack import ImagePack
+
+    pack = ImagePack()
+    try:
+        digests = set(pack.digests(files))
+        there = len(digests) - len(pack.store.missing(digests))
+
+        def advance(n: int) -> None:
+            nonlocal there
+            there += n
+            progress(there, len(digests))
+
+        advance(0)
+        pack.fill(files, advance=advance)
+    except (CacheFull, ExperimentError):
+        pass
