@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +18,8 @@ from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.prepare import Preparation
 from orchestrator.progress import ProgressView
-from orchestrator.ray_session import Cluster, session
+from orchestrator.ray_session import Cluster, Share, session
+from orchestrator.tail import tail
 from trainable.config import Resources
 from trainable.errors import ConfigError
 
@@ -129,12 +130,24 @@ def _execute(
     jobs.start()
     try:
         if share is not None:
-            resources = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
-            train(training, planner.paths, share, resources, report=view, stop=stop)
+            train(
+                training, planner.paths, share, _resources(training, share, cluster, hardware), report=view, stop=stop
+            )
     finally:
         jobs.limit = max(1, cluster.cpus)
         while jobs.thread.is_alive():
             jobs.thread.join(0.5)  # a plain join would keep signals waiting
+
+
+def _resources(training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware) -> dict[str, Resources]:
+    """What each trial may use. On one machine without GPUs, the one that is alone at the end gets all CPUs."""
+    usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
+    found = {step.name: usual for step in training}
+    if share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
+        last = tail(training, cluster.slots(share))
+        if last is not None:
+            found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
+    return found
 
 
 def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *, interrupted: bool) -> Outcome:

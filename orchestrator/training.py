@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ def train(
     steps: Sequence[Step],
     paths: ProjectPaths,
     share: Share,
-    resources: Resources,
+    resources: Mapping[str, Resources],
     *,
     report: Report,
     stop: threading.Event,
@@ -40,7 +40,7 @@ def train(
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
-    jobs = [_job(step, paths, resources) for step in longest_first(steps)]
+    jobs = [_job(step, paths, resources[step.name]) for step in longest_first(steps)]
     bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
     trainable = tune.with_resources(StagedTrainable, PlacementGroupFactory([bundle]))
     tuner = tune.Tuner(

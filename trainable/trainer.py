@@ -72,6 +72,7 @@ class Trainer:
             self.tables, self.classes, self.config, plain=resources.plain, workers=workers, log=self.log
         )  # fmt: skip
         self.threads = resources.threads or torch.get_num_threads()
+        self.tail = list(resources.tail) if resources.tail else None
         state = None if fresh else load_checkpoint(self.paths, self.identity)
         self._restore(state)
 
@@ -80,8 +81,7 @@ class Trainer:
     def _restore(self, state: dict[str, Any] | None) -> None:
         """Everything a run is, from a checkpoint or from the beginning."""
         if state:
-            self.threads = state["threads"]
-        torch.set_num_threads(self.threads)
+            self.threads, self.tail = state["threads"], state["tail"]
         keep_freed_memory()
         self.supply.forget()
         model, remarks = build_model(self.config, self.classes)
@@ -98,6 +98,7 @@ class Trainer:
         if state:
             self.load_state_dict(state)
             self.log(f"going on after epoch {self.epoch} of {self.config.epochs}")
+        self._use_threads()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything there is between two epochs; loads with `weights_only=True`."""
@@ -114,6 +115,7 @@ class Trainer:
             "fallbacks": self.fallbacks,
             "micro_batch": self.engine.micro_batch,
             "threads": self.threads,
+            "tail": self.tail,
             "started": self.started,
         }
 
@@ -170,7 +172,13 @@ class Trainer:
                 self._halve_workers(error)
             self._back_to_epoch_start()
 
+    def _use_threads(self) -> None:
+        """Those of the epoch, whatever the process was left with."""
+        alone = self.tail is not None and self.epoch >= self.tail[0]
+        torch.set_num_threads(self.tail[1] if self.tail and alone else self.threads)
+
     def _train_and_validate(self) -> dict[str, Any]:
+        self._use_threads()
         stage = self.config.stage_at(self.epoch)
         if stage != self.stage:
             self._enter_stage(stage)
@@ -272,6 +280,7 @@ class Trainer:
         return metrics
 
     def _test(self) -> tuple[PassResult, Metrics]:
+        self._use_threads()
         self.model.load_state_dict(self.best["model"])
         return self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
 
@@ -287,6 +296,7 @@ class Trainer:
             "device": device_name(self.engine.device),
             "amp": self.engine.amp,
             "threads": self.threads,
+            "tail": self.tail,
             "path": "plain" if self.supply.plain else "fast",
             "workers": self.supply.workers,
             "micro_batch": self.engine.micro_batch,
