@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,7 +44,12 @@ class Preparation:
             raise self._error
 
     def _run(self) -> None:
+        # The trials' processes import the same at the same time, and they are who is waited for.
+        if sys.platform == "linux":  # where threads have priorities of their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
+            if self.steps:
+                import orchestrator.training  # brings Tune, a second's import
             _check_weights(self.steps)
             if self.files and not self.stop.is_set():
                 _fill_pack(self.files, self.progress)

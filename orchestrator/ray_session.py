@@ -102,8 +102,6 @@ class Session:
         Raises:
             ConfigError: no cluster answers there.
         """
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
@@ -131,6 +129,8 @@ class Session:
 @contextlib.contextmanager
 def session(log_folder: Path) -> Iterator[Session]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     sys.stdout.flush()
