@@ -27,6 +27,10 @@ _ENVIRONMENT = {
 }
 
 
+MEMORY_SHARE = 0.9
+"""The part of a node's memory that trials may fill; the rest is Ray's, the driver's and FaceAPI's."""
+
+
 @dataclass(frozen=True)
 class Share:
     """What one trial gets."""
@@ -41,9 +45,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The live nodes' CPUs and GPUs."""
+    """The live nodes' CPUs and GPUs, and bytes of memory for trials."""
 
     nodes: tuple[tuple[int, float], ...]
+    memory: tuple[int, ...] = ()
 
     @property
     def cpus(self) -> int:
@@ -76,9 +81,9 @@ class Cluster:
             raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
         return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)
 
-    def slots(self, share: Share) -> int:
-        """How many trials run at once."""
-        return _slots(self.nodes, share.cpus, share.gpus)
+    def slots(self, share: Share) -> list[int]:
+        """How many trials run at once on each node."""
+        return [_slots([node], share.cpus, share.gpus) for node in self.nodes]
 
     @staticmethod
     def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
@@ -123,7 +128,10 @@ class Session:
                     "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return Cluster(tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive))
+        return Cluster(
+            tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive),
+            tuple(int(MEMORY_SHARE * r.get("memory", 0)) for r in alive),
+        )
 
 
 @contextlib.contextmanager

@@ -139,12 +139,14 @@ def _execute(
             jobs.thread.join(0.5)  # a plain join would keep signals waiting
 
 
-def _resources(training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware) -> dict[str, Resources]:
+def _resources(
+    training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware, *, all_at_once: bool
+) -> dict[str, Resources]:
     """What each trial may use. On one machine without GPUs, the one that is alone at the end gets all CPUs."""
     usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
     found = {step.name: usual for step in training}
-    if share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
-        last = tail(training, cluster.slots(share))
+    if all_at_once and share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
+        last = tail(training, cluster.slots(share)[0])
         if last is not None:
             found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
     return found

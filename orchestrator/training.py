@@ -31,6 +31,7 @@ def train(
     paths: ProjectPaths,
     share: Share,
     resources: Mapping[str, Resources],
+    memory: Mapping[str, int],
     *,
     report: Report,
     stop: threading.Event,
@@ -42,7 +43,12 @@ def train(
     """
     jobs = [_job(step, paths, resources[step.name]) for step in longest_first(steps)]
     bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
-    trainable = tune.with_resources(StagedTrainable, PlacementGroupFactory([bundle]))
+
+    def placement(config: dict[str, Any]) -> PlacementGroupFactory:
+        asked = memory.get(config["job"]["experiment"])
+        return PlacementGroupFactory([{**bundle, "memory": asked} if asked else bundle])
+
+    trainable = tune.with_resources(StagedTrainable, placement)
     tuner = tune.Tuner(
         trainable,
         param_space={"job": tune.grid_search(jobs)},
