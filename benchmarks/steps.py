@@ -64,7 +64,8 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     def from_pack() -> None:
         train_epoch(stage.model, inputs, 0, stage.optimizer, engine.scaler(), engine)
 
-    stage.epoch(batch)
+    from_pack()
+    stage.epoch(len(labels))
     pairs = []
     for _ in range(PASSES):
         real = _seconds(from_pack)
@@ -157,9 +158,9 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _private_mib() -> float:
-    """Memory that only this process can have: pages of mapped files are clean, and shared with who maps them too."""
+    """Memory of this process alone: all but the pages of mapped files, which whoever maps them shares."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) / 1024
 
 
 if __name__ == "__main__":

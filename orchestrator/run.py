@@ -130,9 +130,11 @@ def _execute(
     jobs.start()
     try:
         if share is not None:
-            train(
-                training, planner.paths, share, _resources(training, share, cluster, hardware), report=view, stop=stop
-            )
+            memory = requests(training, cluster.slots(share), cluster.memory) if share.device == "cpu" else {}
+            if memory:
+                view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
+            resources = _resources(training, share, cluster, hardware, all_at_once=not memory)
+            train(training, planner.paths, share, resources, memory, report=view, stop=stop)
     finally:
         jobs.limit = max(1, cluster.cpus)
         while jobs.thread.is_alive():
