@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.lock import only_one
+from orchestrator.memory import requests
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.prepare import Preparation
