@@ -94,5 +94,10 @@ class ProjectPaths:
     def tune(self) -> Path:
         return self.internal / "tune"
 
+    @property
+    def networks(self) -> Path:
+        """face-api's networks, converted."""
+        return self.internal / "networks"
+
     def shards(self, experiment: Experiment) -> Path:
         return self.internal / "faceapi" / experiment.folder

@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import sharp from 'sharp';
 
+import { decodeBmp, isBmp } from './bmp.mjs';
 import { oneLine } from './errors.mjs';
 
 // One decoding thread and no operation cache: shards run side by side, and memory must stay flat.
@@ -12,6 +13,9 @@ sharp.cache(false);
 // The wasm heap ends at 4 GB, which takes the whole process down: the detector pads to a square and works on
 // several 32-bit copies of it, so a photo of 90 megapixels is too much. Only photos beyond this are shrunk.
 const MAX_SIDE = 6000;
+
+// sharp reads more, drawings among them; these are the ones that the onnx engine reads too ("raw" is our own BMP).
+const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif', 'raw'];
 
 /** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
 async function readBytes(root, image) {
@@ -27,6 +31,13 @@ async function readBytes(root, image) {
   throw new Error('no such file');
 }
 
+function open(bytes) {
+  const options = { failOn: 'error', ignoreIcc: true };
+  if (!isBmp(bytes)) return sharp(bytes, options);
+  const { data, width, height } = decodeBmp(bytes);
+  return sharp(data, { ...options, raw: { width, height, channels: 3 } });
+}
+
 /**
  * {pixels, width, height, scale}: 8-bit RGB, and how many stored pixels one of its pixels spans; {reason} if the
  * photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation is NOT
@@ -34,8 +45,9 @@ async function readBytes(root, image) {
  */
 export async function loadPhoto(root, image) {
   try {
-    const photo = sharp(await readBytes(root, image), { failOn: 'error', ignoreIcc: true });
+    const photo = open(await readBytes(root, image));
     const stored = await photo.metadata();
+    if (!FORMATS.includes(stored.format)) throw new Error('unsupported image format');
     const { data, info } = await photo
       .resize({ width: MAX_SIDE, height: MAX_SIDE, fit: 'inside', withoutEnlargement: true })
       .removeAlpha()

@@ -95,7 +95,9 @@ def best_face(faces: Sequence[Face], wanted: Box, scale: float) -> tuple[Face, f
 
     `wanted` is in stored pixels, `scale` of which span one pixel of the decoded photo.
     """
-    ranked = [(iou((a * scale, b * scale, c * scale, d * scale), wanted), face) for face in faces for a, b, c, d in [face.box]]
+    ranked = [
+        (iou((a * scale, b * scale, c * scale, d * scale), wanted), face) for face in faces for a, b, c, d in [face.box]
+    ]
     if not ranked:
         return None
     overlap, face = max(ranked, key=lambda pair: (pair[0], pair[1].score))

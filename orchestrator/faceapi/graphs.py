@@ -105,7 +105,7 @@ def detector_graph(weights: Weights, input_size: int) -> bytes:
 
 
 def expression_graph(weights: Weights) -> bytes:
-    """FaceExpressionNet: pixels (batch, 3, 112, 112) float32 0..255 to probabilities (batch, 7), as face-api orders them.
+    """FaceExpressionNet: pixels (batch, 3, 112, 112) float32 0..255 to probabilities (batch, 7), in face-api's order.
 
     Raises:
         KeyError: a tensor is missing.

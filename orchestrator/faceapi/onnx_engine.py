@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import onnxruntime
@@ -16,21 +15,14 @@ from numpy.typing import NDArray
 from orchestrator.faceapi.boxes import Face, best_face, faces_of
 from orchestrator.faceapi.graphs import FACE_SIZE
 from orchestrator.faceapi.networks import Networks
-from orchestrator.faceapi.node import RESULT_COLUMNS, ShardResult
+from orchestrator.faceapi.node import ShardResult
 from orchestrator.faceapi.photos import Photo, read_photo
 from orchestrator.faceapi.resize import square_input
-from trainable.tables import Row
+from orchestrator.faceapi.setup import LabelledRow
+from trainable.tables import Box
 
 CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """In the order of FaceExpressionNet's outputs."""
-
-
-@dataclass(frozen=True)
-class LabelledRow:
-    """A row and face-api's class for its label; `row.file` must be absolute where the working folder may change."""
-
-    row: Row
-    label: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +49,9 @@ class FaceFinder:
         found = faces_of(head[0], width, height, self.input_size, threshold)
         return [face for face in found if face.has_crop(width, height)]
 
-    def find(self, row: Row, photo: Photo, threshold: float) -> Found | None:
-        """The face nearest the row's box."""
-        assert row.box is not None
-        best = best_face(self.faces(photo, threshold), row.box, photo.scale)
+    def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
+        """The face nearest a box in stored pixels."""
+        best = best_face(self.faces(photo, threshold), box, photo.scale)
         if best is None:
             return None
         face, overlap = best
@@ -84,22 +75,15 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-@lru_cache(maxsize=2)
-def _finder(key: str, networks: _Unhashed) -> FaceFinder:
-    return FaceFinder(networks.value)
+_loaded: dict[str, FaceFinder] = {}
 
 
-@dataclass(frozen=True)
-class _Unhashed:
-    """Networks are told apart by their key; hashing megabytes for every shard would be a waste."""
-
-    value: Networks
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Unhashed)
-
-    def __hash__(self) -> int:
-        return 0
+def _finder(networks: Networks) -> FaceFinder:
+    """This process' finder for these networks; loading them takes as long as several photos."""
+    if networks.key not in _loaded:
+        _loaded.clear()
+        _loaded[networks.key] = FaceFinder(networks)
+    return _loaded[networks.key]
 
 
 def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:
@@ -108,16 +92,16 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
     An unreadable photo is a row without a face and a remark.
     """
     began = time.perf_counter()
-    finder = _finder(networks.key, _Unhashed(networks))
+    finder = _finder(networks)
     found: list[Found | None] = []
     remarks = []
-    for labelled in rows:
-        photo = read_photo(labelled.row.file)
+    for row in rows:
+        photo = read_photo(row.file)
         if isinstance(photo, str):
-            remarks.append(f"unreadable: {labelled.row.path}: {photo}\n")
+            remarks.append(f"unreadable: {row.path}: {photo}\n")
             found.append(None)
         else:
-            found.append(finder.find(labelled.row, photo, threshold))
+            found.append(finder.find(row.box, photo, threshold))
     expressions = iter(finder.expressions([face.crop for face in found if face]))
     lines = [_result(row, face, next(expressions) if face else "") for row, face in zip(rows, found, strict=True)]
     text = io.StringIO(newline="")
@@ -125,12 +109,9 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
     return ShardResult(text.getvalue(), "".join(remarks), round(time.perf_counter() - began, 3))
 
 
-def _result(labelled: LabelledRow, found: Found | None, expression: str) -> tuple[object, ...]:
-    """One line, in the order of RESULT_COLUMNS."""
-    path, label = labelled.row.path, labelled.label
+def _result(row: LabelledRow, found: Found | None, expression: str) -> tuple[object, ...]:
+    """One line, in the columns of runbook section 6."""
     if found is None:
-        return path, label, "", 0, 0, 0, 0
-    correct = int(expression == label)
-    line = (path, label, expression, f"{found.face.score:.6f}", 1, f"{found.iou:.6f}", correct)
-    assert len(line) == len(RESULT_COLUMNS)
-    return line
+        return row.path, row.label, "", 0, 0, 0, 0
+    correct = int(expression == row.label)
+    return row.path, row.label, expression, f"{found.face.score:.6f}", 1, f"{found.iou:.6f}", correct

@@ -1,6 +1,6 @@
 """Photos as 8-bit RGB, pixel for pixel what the Node evaluator's sharp makes of them (faceapi/lib/photo.mjs).
 
-Measured on JPEG (all chroma samplings, progressive), PNG, WebP, GIF and TIFF: Pillow and sharp decode to the same bytes;
+On JPEG (all chroma samplings, progressive or not), PNG, WebP, GIF and TIFF, Pillow and sharp decode to the same bytes:
 both use libjpeg-turbo's accurate IDCT and smooth chroma upsampling.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")
 MAX_SIDE = 6000
@@ -41,7 +41,7 @@ def read_photo(file: Path) -> Photo | str:
         return "no such file"
     except Image.DecompressionBombError:
         return f"more than {MAX_PIXELS} pixels"
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return "unsupported image format"
     except Exception as error:  # decoders have errors of many kinds
         return " ".join(str(error).split()) or type(error).__name__
@@ -55,11 +55,23 @@ def _decode(file: Path) -> Photo:
             stored = image.size
             if stored[0] * stored[1] > MAX_PIXELS:
                 raise Image.DecompressionBombError
+            _check_bitmap(image)
             image.load()
-            pixels = np.asarray(_fitting(_rgb(image)))
+            # Inks are shrunk as inks, as sharp does: the table would take its time over 100 megapixels.
+            image_rgb = _rgb(_fitting(image)) if image.mode == "CMYK" else _fitting(_rgb(image))
+            pixels = np.asarray(image_rgb)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
     return Photo(pixels, max(stored) / max(pixels.shape[:2]))
+
+
+def _check_bitmap(image: Image.Image) -> None:
+    """BMP comes in many kinds; both evaluators read the uncompressed ones of 1, 4, 8, 24 and 32 bits."""
+    if image.format != "BMP" or not isinstance(image, ImageFile.ImageFile):
+        return
+    sixteen_bits = any("BGR;1" in str(tile.args) for tile in image.tile)
+    if image.info.get("compression") not in (0, 3) or sixteen_bits:
+        raise ValueError("unsupported kind of BMP")
 
 
 def _fitting(image: Image.Image) -> Image.Image:
@@ -80,10 +92,9 @@ def _rgb(image: Image.Image) -> Image.Image:
         from orchestrator.faceapi.cmyk import cmyk_to_rgb
 
         return cmyk_to_rgb(image)
-    if image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode == "RGBA" and image.format == "GIF":
-        image = _without_hidden(image)
+    if image.mode in ("LA", "PA") or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        return (_without_hidden(opaque) if image.format == "GIF" else opaque).convert("RGB")
     return image.convert("RGB")
 
 

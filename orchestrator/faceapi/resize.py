@@ -75,9 +75,7 @@ def _across(pixels: NDArray[np.uint8], rows: _Axis, columns: _Axis) -> NDArray[n
     return _between(upper, lower, rows.part[:, None, None])
 
 
-def _between(
-    first: NDArray[np.float32], second: NDArray[np.float32], part: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _between(first: NDArray[np.float32], second: NDArray[np.float32], part: NDArray[np.float32]) -> NDArray[np.float32]:
     second -= first
     second *= part
     second += first
