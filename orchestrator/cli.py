@@ -136,6 +136,34 @@ def report(project_root: ProjectRoot = Path(), output_root: OutputRoot = None) -
     _report(paths, Console(), {})
 
 
+@app.command("faceapi")
+def faceapi_command(
+    project_root: ProjectRoot = Path(),
+    output_root: OutputRoot = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Run both engines on a sample; exit code 1 if they differ.")
+    ] = False,
+    sample: Annotated[int, typer.Option(help="Rows per split to compare.")] = 64,
+    faceapi_engine: FaceApiEngine = "onnx",
+    faceapi_script: FaceApiScript = None,
+    faceapi_models: FaceApiModels = None,
+    faceapi_label: FaceApiLabel = None,
+    faceapi_input_size: InputSize = 416,
+    faceapi_score_threshold: ScoreThreshold = 0.5,
+) -> None:
+    """Show which engine and weights FaceAPI would run with, or compare both engines on M1 and M2."""
+    from orchestrator.faceapi.command import show_comparison, show_setup
+
+    settings = _faceapi(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
+    paths = ProjectPaths(project_root, output_root or project_root)
+    if not compare:
+        show_setup(settings, paths, Console())
+    elif not show_comparison(select(["faceapi_*"]), settings, paths, Console(), sample):
+        raise typer.Exit(1)
+
+
 @app.command("demo-data")
 def demo_data(
     root: Annotated[Path, typer.Argument(help="Folder to make; it becomes a project root.")],

@@ -64,6 +64,10 @@ class ProjectPaths:
         return self.reports / "per_class_all_7exp.csv"
 
     @property
+    def faceapi_rows(self) -> Path:
+        return self.reports / "faceapi_rows_per_class.csv"
+
+    @property
     def index(self) -> Path:
         return self.reports / "index.html"
 

@@ -13,10 +13,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from orchestrator.faceapi.networks import FACE_SIZE
+
 Weights = Mapping[str, NDArray[np.float32]]
 
 OPSET, IR_VERSION = 17, 8
-FACE_SIZE = 112
 _DETECTOR_MEAN = (117.001, 114.697, 97.404)
 _EXPRESSION_MEAN = (122.782, 117.001, 104.298)
 _SLOPE = 0.1

@@ -8,13 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from orchestrator.faceapi.boxes import Face, best_face, faces_of
-from orchestrator.faceapi.graphs import FACE_SIZE
-from orchestrator.faceapi.networks import Networks
+from orchestrator.faceapi.networks import FACE_SIZE, Networks
 from orchestrator.faceapi.node import ShardResult
 from orchestrator.faceapi.photos import Photo, read_photo
 from orchestrator.faceapi.resize import square_input
@@ -27,15 +24,15 @@ CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprise
 
 @dataclass(frozen=True)
 class Found:
-    """The face that a row means. `crop` is its expression net's input, 3 x 112 x 112 float32."""
+    """The face that a row means."""
 
     face: Face
     iou: float
-    crop: NDArray[np.float32]
+    expression: str
 
 
 class FaceFinder:
-    """Both networks on one thread each call."""
+    """Both networks, one photo or face at a time: on a CPU batches take longer per image (docs/faceapi.md)."""
 
     def __init__(self, networks: Networks) -> None:
         self.input_size = networks.input_size
@@ -49,22 +46,17 @@ class FaceFinder:
         found = faces_of(head[0], width, height, self.input_size, threshold)
         return [face for face in found if face.has_crop(width, height)]
 
-    def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
-        """The face nearest a box in stored pixels."""
-        best = best_face(self.faces(photo, threshold), box, photo.scale)
-        if best is None:
-            return None
-        face, overlap = best
+    def expression(self, photo: Photo, face: Face) -> str:
+        """The likeliest class; the first one of equals, as in face-api."""
         height, width = photo.pixels.shape[:2]
-        crop = photo.pixels[face.crop(width, height)]
-        return Found(face, overlap, square_input(crop, FACE_SIZE, centred=True))
+        source = square_input(photo.pixels[face.crop(width, height)], FACE_SIZE, centred=True)
+        (probabilities,) = self._expression.run(None, {"pixels": source[None]})
+        return CLASSES[int(probabilities[0].argmax())]
 
-    def expressions(self, crops: Sequence[NDArray[np.float32]]) -> list[str]:
-        """The likeliest class of each crop."""
-        if not crops:
-            return []
-        (probabilities,) = self._expression.run(None, {"pixels": np.stack(crops)})
-        return [CLASSES[index] for index in probabilities.argmax(axis=1)]
+    def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
+        """The face nearest a box in stored pixels. Only its expression is looked at."""
+        best = best_face(self.faces(photo, threshold), box, photo.scale)
+        return Found(*best, self.expression(photo, best[0])) if best else None
 
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:
@@ -93,25 +85,22 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
     """
     began = time.perf_counter()
     finder = _finder(networks)
-    found: list[Found | None] = []
     remarks = []
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
     for row in rows:
         photo = read_photo(row.file)
         if isinstance(photo, str):
             remarks.append(f"unreadable: {row.path}: {photo}\n")
-            found.append(None)
+            writer.writerow(_result(row, None))
         else:
-            found.append(finder.find(row.box, photo, threshold))
-    expressions = iter(finder.expressions([face.crop for face in found if face]))
-    lines = [_result(row, face, next(expressions) if face else "") for row, face in zip(rows, found, strict=True)]
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
+            writer.writerow(_result(row, finder.find(row.box, photo, threshold)))
     return ShardResult(text.getvalue(), "".join(remarks), round(time.perf_counter() - began, 3))
 
 
-def _result(row: LabelledRow, found: Found | None, expression: str) -> tuple[object, ...]:
+def _result(row: LabelledRow, found: Found | None) -> tuple[object, ...]:
     """One line, in the columns of runbook section 6."""
     if found is None:
         return row.path, row.label, "", 0, 0, 0, 0
-    correct = int(expression == row.label)
-    return row.path, row.label, expression, f"{found.face.score:.6f}", 1, f"{found.iou:.6f}", correct
+    correct = int(found.expression == row.label)
+    return row.path, row.label, found.expression, f"{found.face.score:.6f}", 1, f"{found.iou:.6f}", correct
