@@ -6,6 +6,7 @@ both use libjpeg-turbo's accurate IDCT and smooth chroma upsampling.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")
 MAX_SIDE = 6000
-"""Larger photos are shrunk to it: Node's detector has no room for more."""
+"""Of larger photos every second, third, ... pixel is taken: Node's detector has no room for more."""
 MAX_PIXELS = 0x3FFF**2
 """Larger ones are refused, as sharp does."""
 
@@ -27,7 +28,7 @@ class Photo:
     are in stored pixels."""
 
     pixels: NDArray[np.uint8]
-    scale: float
+    scale: int
 
 
 def read_photo(file: Path) -> Photo | str:
@@ -52,37 +53,53 @@ def _decode(file: Path) -> Photo:
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with Image.open(file, formats=FORMATS) as image:
-            stored = image.size
-            if stored[0] * stored[1] > MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             _check_bitmap(image)
-            image.load()
-            # Inks are shrunk as inks, as sharp does: the table would take its time over 100 megapixels.
-            image_rgb = _rgb(_fitting(image)) if image.mode == "CMYK" else _fitting(_rgb(image))
-            pixels = np.asarray(image_rgb)
+            _load(image)
+            step = math.ceil(max(image.size) / MAX_SIDE)
+            pixels = np.asarray(_rgb(_thinned(image, step) if step > 1 else image, image.format))
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-    return Photo(pixels, max(stored) / max(pixels.shape[:2]))
+    return Photo(pixels, step)
 
 
-def _check_bitmap(image: Image.Image) -> None:
+def _load(image: ImageFile.ImageFile) -> None:
+    """Decode; a JPEG with all its rows is whole to libvips, whatever is wrong with what comes after them.
+
+    Raises:
+        OSError: it ends too early, or cannot be decoded.
+    """
+    try:
+        image.load()
+    except OSError as error:
+        if image.format != "JPEG" or not str(error).startswith("broken data stream"):
+            raise
+        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+        try:
+            image.load()
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _check_bitmap(image: ImageFile.ImageFile) -> None:
     """BMP comes in many kinds; both evaluators read the uncompressed ones of 1, 4, 8, 24 and 32 bits."""
-    if image.format != "BMP" or not isinstance(image, ImageFile.ImageFile):
+    if image.format != "BMP":
         return
     sixteen_bits = any("BGR;1" in str(tile.args) for tile in image.tile)
     if image.info.get("compression") not in (0, 3) or sixteen_bits:
         raise ValueError("unsupported kind of BMP")
 
 
-def _fitting(image: Image.Image) -> Image.Image:
-    longest = max(image.size)
-    if longest <= MAX_SIDE:
-        return image
-    width, height = (max(1, round(side * MAX_SIDE / longest)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+def _thinned(image: Image.Image, step: int) -> Image.Image:
+    """Every `step`-th pixel of every `step`-th row, from the first on; a rest at the ends is left out."""
+    size = (image.width // step or 1, image.height // step or 1)
+    first = 0.5 - step / 2  # Pillow asks for the middle of a pixel
+    return image.transform(size, Image.Transform.AFFINE, (step, 0, first, 0, step, first), Image.Resampling.NEAREST)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, format_: str | None) -> Image.Image:
+    """`image` of a file of some format as RGB; transparency is dropped, not blended."""
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):  # 16-bit grey: the high byte
@@ -94,7 +111,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         return cmyk_to_rgb(image)
     if image.mode in ("LA", "PA") or "transparency" in image.info:
         opaque = image.convert("RGBA")
-        return (_without_hidden(opaque) if image.format == "GIF" else opaque).convert("RGB")
+        return (_without_hidden(opaque) if format_ == "GIF" else opaque).convert("RGB")
     return image.convert("RGB")
 
 
