@@ -65,7 +65,7 @@ def _decode(file: Path) -> Photo:
 
 
 def _load(image: ImageFile.ImageFile) -> None:
-    """Decode; a JPEG with all its rows is whole to libvips, whatever is wrong with what comes after them.
+    """Decode; a sequential JPEG is whole to libvips once its rows are there, whatever is wrong with what follows.
 
     Raises:
         OSError: it ends too early, or cannot be decoded.
@@ -73,7 +73,8 @@ def _load(image: ImageFile.ImageFile) -> None:
     try:
         image.load()
     except OSError as error:
-        if image.format != "JPEG" or not str(error).startswith("broken data stream"):
+        sequential = image.format == "JPEG" and "progressive" not in image.info
+        if not sequential or not str(error).startswith("broken data stream"):
             raise
         before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
         try:
