@@ -39,8 +39,10 @@ def square_input(pixels: NDArray[np.uint8], size: int, *, centred: bool) -> NDAr
     side = max(height, width)
     rows = _axis(height, side, size, (side - height) // 2 if centred else 0)
     columns = _axis(width, side, size, (side - width) // 2 if centred else 0)
-    wide = _across(pixels, rows, columns)
     result = np.zeros((3, size, size), np.float32)
+    if not (len(rows.low) and len(columns.low)):
+        return result  # so thin that all outputs fall beside it
+    wide = _across(pixels, rows, columns)
     part = result[:, rows.begin : rows.begin + len(rows.low), columns.begin : columns.begin + len(columns.low)]
     part[:] = wide.transpose(2, 0, 1)
     return result
@@ -56,7 +58,8 @@ def _axis(length: int, side: int, size: int, offset: int) -> _Axis:
     seen = np.flatnonzero((high >= 0) & (low < length))
     low, high = low[seen], high[seen]
     low_out, high_out = np.flatnonzero(low < 0), np.flatnonzero(high >= length)
-    return _Axis(int(seen[0]), low.clip(0), high.clip(max=length - 1), part[seen], low_out, high_out)
+    begin = int(seen[0]) if len(seen) else 0
+    return _Axis(begin, low.clip(0), high.clip(max=length - 1), part[seen], low_out, high_out)
 
 
 def _across(pixels: NDArray[np.uint8], rows: _Axis, columns: _Axis) -> NDArray[np.float32]:

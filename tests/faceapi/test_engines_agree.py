@@ -181,7 +181,7 @@ def save_kinds(folder: Path) -> None:
         "rgb.png": (photo, {}), "grey.png": (grey, {}), "one.png": (photo.convert("1"), {}),
         "alpha.png": (clear, {}), "greyalpha.png": (Image.merge("LA", (grey, alpha)), {}),
         "palette.png": (palette, {}), "clear.png": (palette, {"transparency": bytes(range(0, 255, 4))}),
-        "palette.gif": (palette, {}), "clear.gif": (palette, {"transparency": 3}),
+        "palette.gif": (palette, {}), "clear.gif": (palette, {"transparency": int(np.bincount(np.asarray(palette).ravel()).argmax())}),
         "moving.gif": (photo, {"save_all": True, "append_images": [grey.convert("RGB")]}),
         "key.png": (photo, {"transparency": photo.getpixel((5, 5))}),
         "lossy.webp": (photo, {"quality": 80}), "exact.webp": (photo, {"lossless": True}),

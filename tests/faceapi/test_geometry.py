@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -36,6 +36,8 @@ def plain_input(pixels: NDArray[np.uint8], size: int, centred: bool) -> NDArray[
 
 
 @settings(max_examples=60, deadline=None)
+@example(40, 1, 7, True, 0)
+@example(3, 40, 7, False, 0)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([7, 16, 23]), st.booleans(), st.integers(0, 99))
 def test_padding_and_resizing(height: int, width: int, size: int, centred: bool, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)

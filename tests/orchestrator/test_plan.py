@@ -467,7 +467,7 @@ def test_planning_loads_nothing_heavy(root: Path, own_evaluator: list[str]) -> N
         "try:\n"
         "    main()\n"
         "except SystemExit as end:\n"
-        "    heavy = ('torch', 'torchvision', 'ray', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'PIL')\n"
+        "    heavy = ('torch', 'torchvision', 'ray', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'PIL', 'onnx')\n"
         "    print(json.dumps([end.code, [name for name in heavy if name in sys.modules]]))\n"
     )
     done = subprocess.run(
