@@ -172,6 +172,7 @@ def save_kinds(folder: Path) -> None:
     """One file of each kind that a researcher's folder may hold."""
     photo = gradient((333, 251))
     grey, ink, palette = photo.convert("L"), photo.convert("CMYK"), photo.quantize(64)
+    commonest = int(np.bincount(np.asarray(palette).ravel()).argmax())
     wide = np.asarray(photo).astype(np.uint16) * 257 - 90 * (np.asarray(photo) > 5).astype(np.uint16)
     alpha = Image.fromarray(np.linspace(0, 255, 333 * 251).reshape(251, 333).astype(np.uint8))
     clear = Image.merge("RGBA", (*photo.split(), alpha))
@@ -181,7 +182,7 @@ def save_kinds(folder: Path) -> None:
         "rgb.png": (photo, {}), "grey.png": (grey, {}), "one.png": (photo.convert("1"), {}),
         "alpha.png": (clear, {}), "greyalpha.png": (Image.merge("LA", (grey, alpha)), {}),
         "palette.png": (palette, {}), "clear.png": (palette, {"transparency": bytes(range(0, 255, 4))}),
-        "palette.gif": (palette, {}), "clear.gif": (palette, {"transparency": int(np.bincount(np.asarray(palette).ravel()).argmax())}),
+        "palette.gif": (palette, {}), "clear.gif": (palette, {"transparency": commonest}),
         "moving.gif": (photo, {"save_all": True, "append_images": [grey.convert("RGB")]}),
         "key.png": (photo, {"transparency": photo.getpixel((5, 5))}),
         "lossy.webp": (photo, {"quality": 80}), "exact.webp": (photo, {"lossless": True}),
