@@ -159,6 +159,7 @@ OPTIONS = [
     ("--faceapi-label =happy", ("--faceapi-label =happy: must be NAME=CLASS",)),
     ("--faceapi-label wut=furious", ("--faceapi-label wut=furious", "angry, disgusted, fearful")),
     ("--faceapi-input-size 100", ("--faceapi-input-size must be a multiple of 32, not 100",)),
+    ("--faceapi-engine wasm", ("--faceapi-engine must be onnx or node, not 'wasm'",)),
     ("--faceapi-score-threshold 2", ("--faceapi-score-threshold must be between 0 and 1, not 2",)),
     ("--epoch 3", ("No such option: --epoch", "--epochs")),
     ("extra", ("unexpected extra argument", "extra")),
@@ -297,7 +298,8 @@ def test_a_thousand_problems_do_not_flood_the_terminal(root: Path, cli: Cli) -> 
 def test_no_node_on_the_path(root: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     before = listing(root)
-    check(cli("run-all", "--project-root", root, "--weights", "none"), ("node is not on the PATH", "Node 18", "--only"))
+    done = cli("run-all", "--project-root", root, "--weights", "none", "--faceapi-engine", "node")
+    check(done, ("node is not on the PATH", "Node 18", "--faceapi-engine onnx does not"))
     assert not changes(before, listing(root))
 
 
