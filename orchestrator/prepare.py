@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from orchestrator.plan import Step
 from trainable.errors import CacheFull, ExperimentError
@@ -15,7 +17,7 @@ Progress = Callable[[int, int], None]
 
 
 class Preparation:
-    """Runs in a thread of its own from `start` to `finish`.
+    """Runs in a thread of its own while the `with` block does.
 
     Args:
         steps: the MobileNet steps to come.
@@ -27,10 +29,24 @@ class Preparation:
     def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
         self.steps, self.files, self.progress, self.stop = steps, files, progress, stop
         self._error: BaseException | None = None
+        self._checked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What is wrong with the weights is told before what else went wrong meanwhile."""
+        if kind is None:
+            self.finish()
+        elif kind is not KeyboardInterrupt:
+            self.stop.set()
+            self._checked.wait()
+            if self._error is not None:
+                raise self._error
 
     def finish(self) -> None:
         """Wait until everything is ready.
@@ -51,12 +67,15 @@ class Preparation:
             if self.steps:
                 import orchestrator.training  # brings Tune, a second's import
             _check_weights(self.steps)
+            self._checked.set()
             if self.files and not self.stop.is_set():
                 _fill_pack(self.files, self.progress)
             import orchestrator.report  # noqa: F401 (needed at the end, when nothing else is left to do)
         except BaseException as error:  # raised where it is waited for
             self._error = error
             self.stop.set()
+        finally:
+            self._checked.set()
 
 
 def _check_weights(steps: Sequence[Step]) -> None:

@@ -82,15 +82,13 @@ def run_steps(
             terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
             with ProgressView(terminal, todo, verbose=verbose) as view:
                 stop = threading.Event()
-                ready = _preparation(todo, planner, hardware, view, stop)
-                ready.start()
-                cluster = ray_session.connect(hardware.address, hardware.num_cpus)
-                if fresh:
-                    ready.finish()
-                    _forget(todo, paths)
-                with _interrupts(stop, view.say):
-                    _execute(todo, planner, hardware, cluster, view, stop=stop)
-                ready.finish()
+                with _preparation(todo, planner, hardware, view, stop) as ready:
+                    cluster = ray_session.connect(hardware.address, hardware.num_cpus)
+                    if fresh:
+                        ready.finish()
+                        _forget(todo, paths)
+                    with _interrupts(stop, view.say):
+                        _execute(todo, planner, hardware, cluster, view, stop=stop)
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
 
 
