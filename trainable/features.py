@@ -7,12 +7,12 @@ content and its flip; a folder of rows by everything else that decides the numbe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from trainable.atomic import write_json
 from trainable.data import normalise
 from trainable.device import device_name
 from trainable.engine import Engine
@@ -48,9 +48,8 @@ class FrozenFeatures:
             "images": self.pack.store.folder.name,
         }
         folder = self.pack.root / "features" / digest(about)[:32]
-        if not folder.exists():
-            write_json(folder / "about.json", about)
-        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype)
+        dtype = self.engine.frozen_dtype
+        return RowStore(self.pack.root, folder, _SHAPES[stage], dtype, about=about, beside=self.pack.store)
 
     def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
         """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
@@ -86,16 +85,23 @@ class FrozenFeatures:
 
     def _run(self, x: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
         """`forward` over `x` in parts, in eval mode; the rows as they are stored."""
-        modules = self.cut.frozen_modules()
-        modes = [module.training for module in modules]
-        for module in modules:
-            module.eval()
-        with torch.no_grad(), self.engine.autocast():
-            size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
+        size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
+        with _eval_mode(self.cut.frozen_modules()), torch.no_grad(), self.engine.autocast():
             out = torch.cat([forward(part).cpu() for part in x.split(size)])
-        for module, mode in zip(modules, modes, strict=True):
-            module.train(mode)
         return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+
+@contextmanager
+def _eval_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Each layer by itself gets its mode back: a slice of a Sequential says nothing about those in it."""
+    modes = [(layer, layer.training) for module in modules for layer in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
 
 
 def _weights_digest(modules: Sequence[nn.Module]) -> str:
