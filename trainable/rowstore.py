@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from filelock import FileLock, Timeout
@@ -33,14 +34,18 @@ Compute = Callable[[list[str]], tuple[Tensor, list[bool]]]
 class Rows:
     """Some rows of a store, in a chosen order; their storage is shared with every process that has it mapped.
 
+    While they live, this process makes no room at the cost of the segments they lie in.
+
     Args:
         chunks: tensors of shape (n_i, *shape).
+        paths: where these lie.
         places: int64 (n, 2): chunk and row in it.
         flags: the stored flags, one a row.
     """
 
-    def __init__(self, chunks: Sequence[Tensor], places: Tensor, flags: Sequence[bool]) -> None:
-        self.chunks, self.places, self.flags = list(chunks), places, list(flags)
+    def __init__(self, chunks: list[Tensor], paths: list[Path], places: Tensor, flags: list[bool]) -> None:
+        self.chunks, self.paths, self.places, self.flags = chunks, paths, places, flags
+        _ROWS.add(self)
         self._where = [(chunk, row) for chunk, row in places.tolist()]
 
     def __len__(self) -> int:
@@ -76,25 +81,18 @@ class RowStore:
         folder: where the segments lie; inside `root`.
         shape, dtype: of a row.
         about: what the rows are, for readers; goes into the folder.
-        beside: a store whose rows are in use together with these; room is not made at its cost.
     """
 
     def __init__(
         self, root: Path, folder: Path, shape: tuple[int, ...], dtype: torch.dtype, *,
-        about: dict[str, Any] | None = None, beside: RowStore | None = None,
+        about: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.root, self.folder, self.shape, self.dtype = root, folder, shape, dtype
-        self.about, self.beside = about, beside
+        self.root, self.folder, self.shape, self.dtype, self.about = root, folder, shape, dtype, about
         self.row_bytes = row_bytes(shape, dtype)
         self._paths: list[Path] = []
         self._chunks: list[Tensor] = []
         self._index: dict[str, tuple[int, int, bool]] = {}
-        self._given: set[Path] = set()
-
-    @property
-    def in_use(self) -> set[Path]:
-        """The segments that `rows` has given out."""
-        return self._given | (self.beside.in_use if self.beside else set())
+        _STORES.add(self)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The distinct ones of `keys` that no segment has."""
@@ -140,20 +138,25 @@ class RowStore:
             raise KeyError(f"{len(absent)} rows are not in {self.folder}")
         found = [self._index[key] for key in keys]
         used = {chunk: place for place, chunk in enumerate(sorted({chunk for chunk, _, _ in found}))}
-        for chunk in used:
-            self._given.add(self._paths[chunk])
+        paths = [self._paths[chunk] for chunk in used]
+        for path in paths:
             with suppress(OSError):  # deleted, or another user's: then it counts as old
-                os.utime(self._paths[chunk])
+                os.utime(path)
         places = torch.tensor([(used[chunk], row) for chunk, row, _ in found], dtype=torch.int64).view(-1, 2)
-        return Rows([self._chunks[chunk] for chunk in used], places, [flag for _, _, flag in found])
+        return Rows([self._chunks[chunk] for chunk in used], paths, places, [flag for _, _, flag in found])
 
     def _make_room(self, wanted: Iterable[str], need: int) -> None:
-        """Old segments go; what is `wanted` or in use stays. Those that went are let go of, so the disk is free."""
-        keep = self.in_use | {self._paths[self._index[key][0]] for key in wanted if key in self._index}
+        """Old segments go; what is `wanted` or in use stays. What went is let go of, or its disk space would stay."""
+        keep = {path for rows in list(_ROWS) for path in rows.paths}
+        keep |= {self._paths[self._index[key][0]] for key in wanted if key in self._index}
         with self._usable():
             fits = make_room(self.root, need, cache_limit(), keep)
+        for store in list(_STORES):
+            store._let_go(keep)
         if not fits:
             raise CacheFull(f"{need / 1e9:.2f} GB do not fit into the cache {self.root}")
+
+    def _let_go(self, keep: Collection[Path]) -> None:
         gone = {chunk for chunk, path in enumerate(self._paths) if path not in keep and not path.exists()}
         if gone:
             self._index = {key: place for key, place in self._index.items() if place[0] not in gone}
@@ -212,3 +215,7 @@ class RowStore:
             yield
         except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
             raise CacheFull(f"the cache {self.folder} cannot be used: {error}") from error
+
+
+_ROWS: WeakSet[Rows] = WeakSet()
+_STORES: WeakSet[RowStore] = WeakSet()

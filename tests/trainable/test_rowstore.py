@@ -305,18 +305,21 @@ def test_what_was_used_longest_ago_makes_room(cache: Path) -> None:
 
 
 def test_what_is_in_use_makes_no_room(cache: Path) -> None:
-    used, beside = keys_of(0, 100), keys_of(100, 200)
+    """By whichever store; and once it is not in use any more, it does."""
+    used, more = keys_of(0, 100), keys_of(100, 200)
     pixels = store_at(cache)
     pixels.fill(used, compute)
-    pixels.rows(used)
-    features = RowStore(cache, cache / "features/some", (ROW,), torch.uint8, beside=pixels)
+    rows = pixels.rows(used)
+    features = RowStore(cache, cache / "features/some", (ROW,), torch.uint8)
     with limited(cache, 250):
         with pytest.raises(CacheFull, match=r"GB do not fit into the cache .*/cache$"):
-            features.fill(beside, lambda keys: (torch.zeros(len(keys), ROW, dtype=torch.uint8), [False] * len(keys)))
+            features.fill(more, refuse)
         assert store_at(cache).missing(used) == []
-        other = RowStore(cache, cache / "features/some", (ROW,), torch.uint8)
-        other.fill(beside, compute)
-    assert store_at(cache).missing(used) == used
+        assert_holds(rows, used)
+        del rows
+        features.fill(more, compute)
+        assert pixels.missing(used) == used, "the disk is not free while the rows are mapped"
+    assert_holds(features.rows(more), more)
 
 
 def test_a_store_keeps_the_wanted_rows_that_are_there(cache: Path) -> None:

@@ -138,6 +138,53 @@ def test_a_finetune_after_a_probe_is_a_finetune(weights: Path, tmp_path: Path) -
     assert_same(plain, trained(project, tmp_path / "fast", three_stages(weights)))
 
 
+# -- what the cache cannot hold
+
+
+def assert_goes_on(project: Path, out: Path, config: TrainConfig, plain: Path) -> None:
+    """A run that says once that it does without the cache, and ends with the plain path's numbers."""
+    told: list[str] = []
+    Trainer(spec_of(project, out, config), CPU, log=told.append).run()
+    assert len([line for line in told if "going on without it" in line]) == 1, told
+    assert manifest(out)["path"] == "plain"
+    assert_same(plain, out)
+
+
+@pytest.mark.parametrize("full_in", [0, 1, 2, 2.5], ids=["nothing fits", "stage 1", "stage 2", "stage 2, validation"])
+def test_a_cache_that_fills_up_on_the_way_changes_no_number(
+    full_in: float, weights: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Sizes in bytes; half of a features' batch more would do. Validation has as many images as training."""
+    project = sized_project(tmp_path / "project", 12, 12, 1)
+    pixels, first, second = 12 * 160 * 160 * 3, 24 * 4096, 24 * 9600
+    config = three_stages(weights)
+    plain = trained(project, tmp_path / "plain", config, PLAIN)
+    room = {0: 0, 1: pixels + first // 2, 2: pixels + first + second // 4, 2.5: pixels + second + second // 4}[full_in]
+    with cache_at(cache, room / 1e9):
+        assert_goes_on(project, tmp_path / "full", config, plain)
+    assert sum(path.stat().st_size for path in cache.rglob("*.arrow")) <= room
+    stages = {json.loads((path.parent / "about.json").read_text())["stage"] for path in segments_of(cache, "features")}
+    assert (2 in stages) == (full_in == 2.5)
+
+
+def test_a_cache_with_room_for_one_part_at_a_time_is_filled_again(weights: Path, cache: Path, tmp_path: Path) -> None:
+    """Pixels go for features and come again for stage 3."""
+    project = sized_project(tmp_path / "project", 12, 12, 12)
+    config = three_stages(weights)
+    plain = trained(project, tmp_path / "plain", config, PLAIN)
+    with cache_at(cache, 12 * (160 * 160 * 3 * 2.2) / 1e9):
+        assert_same(plain, trained(project, tmp_path / "out", config))
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below", "x" * 300], ids=["file", "below a file", "too long"])
+def test_no_place_for_a_cache_changes_no_number(place: str, weights: Path, tmp_path: Path) -> None:
+    project = sized_project(tmp_path / "project", 9, 3, 3)
+    plain = trained(project, tmp_path / "plain", probe(weights), PLAIN)
+    (tmp_path / "a file").write_text("mine")
+    with cache_at(tmp_path / place):
+        assert_goes_on(project, tmp_path / "out", probe(weights), plain)
+
+
 # -- how a run goes
 
 
