@@ -9,6 +9,7 @@ from orchestrator.faceapi.setup import Evaluator, check_label_options, label_pro
 from orchestrator.paths import ProjectPaths
 from orchestrator.settings import Settings
 from search_spaces.runbook import Experiment
+from trainable.cache import check_cache
 from trainable.checks import check_tables
 from trainable.config import TrainConfig
 from trainable.errors import ConfigError, InputError, Problem
@@ -61,6 +62,7 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
             config = gather.option(settings.train_config, experiment)
             if config is not None:
                 configs[experiment.name] = config
+    gather.option(check_cache)
     for weights in dict.fromkeys(config.weights for config in configs.values()):
         gather.option(weights_identity, weights)
     for split in dict.fromkeys(e.split for e in experiments if e.trains):

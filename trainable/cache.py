@@ -6,27 +6,37 @@ Everything in it can be made again, so anything may be deleted at any time; a ru
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from trainable.errors import ConfigError
 
 ROOT_VARIABLE, LIMIT_VARIABLE = "EMOSWEEP_CACHE", "EMOSWEEP_CACHE_GB"
 DEFAULT_LIMIT_GB = 50.0
 KINDS = ("images", "features")
-SEGMENT = ".arrow"
+SEGMENT, LOCK, ABOUT = ".arrow", ".lock", "about.json"
 _ABANDONED_SECONDS = 3600.0
 
 
 def cache_root() -> Path:
-    """$EMOSWEEP_CACHE, else `emosweep` in the user's cache folder."""
+    """$EMOSWEEP_CACHE, else `emosweep` in the user's cache folder.
+
+    Raises:
+        ConfigError: the variable is a relative path; processes of one run have different working folders.
+    """
     chosen = os.environ.get(ROOT_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emosweep"
+    if not chosen:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emosweep"
+    root = Path(chosen).expanduser()
+    if not root.is_absolute():
+        raise ConfigError(f"${ROOT_VARIABLE}={chosen}: must be an absolute path")
+    return root
 
 
 def cache_limit() -> int:
@@ -45,9 +55,19 @@ def cache_limit() -> int:
     return int(limit)
 
 
+def check_cache() -> None:
+    """Look at both variables.
+
+    Raises:
+        ConfigError: one has a value that is not usable.
+    """
+    cache_root()
+    cache_limit()
+
+
 @dataclass(frozen=True)
-class Segment:
-    """One file of the cache; `used` is when a run last opened it, in seconds since 1970."""
+class SegmentFile:
+    """One file of the cache; `used` is when a run last took rows from it, in seconds since 1970."""
 
     path: Path
     kind: str
@@ -55,48 +75,87 @@ class Segment:
     used: float
 
 
-def segments(root: Path) -> list[Segment]:
+def segment_files(root: Path) -> list[SegmentFile]:
     """Every segment, the least recently used first."""
     found = []
     for kind in KINDS:
-        for path in (root / kind).rglob(f"*{SEGMENT}"):
-            with suppress(FileNotFoundError):  # another process makes room
+        for path in _files(root / kind, SEGMENT):
+            with suppress(OSError):  # another process makes room
                 stat = path.stat()
-                found.append(Segment(path, kind, stat.st_size, stat.st_mtime))
+                found.append(SegmentFile(path, kind, stat.st_size, stat.st_mtime))
     return sorted(found, key=lambda segment: segment.used)
 
 
 def make_room(root: Path, need: int, limit: int, keep: Collection[Path]) -> bool:
-    """Delete what was used longest ago until `need` more bytes fit under `limit`; `keep` stays.
+    """Delete what was used longest ago until `need` more bytes fit under `limit` and on the disk; `keep` stays.
 
     Returns:
-        Whether they fit.
+        Whether they fit. Where they would not without `keep`, nothing is deleted.
+
+    Raises:
+        OSError: `root` is no place for a cache.
     """
-    present = segments(root)
-    free = limit - sum(segment.size for segment in present)
-    for segment in present:
+    root.mkdir(parents=True, exist_ok=True)
+    _sweep(root)
+    present = segment_files(root)
+    spare = [segment for segment in present if segment.path not in keep]
+    free = min(limit - sum(segment.size for segment in present), shutil.disk_usage(root).free)
+    if free + sum(segment.size for segment in spare) < need:
+        return False
+    for segment in spare:
         if free >= need:
             break
-        if segment.path not in keep:
-            segment.path.unlink(missing_ok=True)
-            free += segment.size
+        free += _delete(segment.path, segment.size)
     return free >= need
 
 
 def clear(root: Path) -> int:
-    """Delete every segment, and what killed processes left behind.
+    """Delete every segment, and what is left around them where nobody works.
 
     Returns:
         Bytes freed.
     """
-    freed = 0
-    for segment in segments(root):
-        segment.path.unlink(missing_ok=True)
-        freed += segment.size
+    freed = sum(_delete(segment.path, segment.size) for segment in segment_files(root)) + _sweep(root)
     for kind in KINDS:
-        for path in (root / kind).rglob("*.tmp"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                    freed += path.stat().st_size
-                    path.unlink()
+        for folder in [path for path in (root / kind).glob("*") if path.is_dir()]:
+            _remove_empty(folder)
     return freed
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing but what describes and locks it, unless somebody has a lock of it."""
+    with ExitStack() as stack, suppress(OSError, NotImplementedError):  # filelock's Timeout is an OSError
+        locks = list(folder.glob(f"*{LOCK}"))
+        for lock in locks:
+            stack.enter_context(FileLock(lock, timeout=0))
+        if {path.name for path in folder.iterdir()} <= {ABOUT, *(lock.name for lock in locks)}:
+            for path in (folder / ABOUT, *locks):
+                path.unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _sweep(root: Path) -> int:
+    """Delete what killed processes left half-written. Returns bytes freed."""
+    freed = 0
+    for kind in KINDS:
+        for path in _files(root / kind, ".tmp"):
+            with suppress(OSError):  # its writer has finished
+                stat = path.stat()
+                if time.time() - stat.st_mtime > _ABANDONED_SECONDS:
+                    freed += _delete(path, stat.st_size)
+    return freed
+
+
+def _delete(path: Path, size: int) -> int:
+    """Returns the bytes freed: none where the file is another user's."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return 0
+    return size
+
+
+def _files(folder: Path, suffix: str) -> Iterator[Path]:
+    """Files below `folder` whose names end so; unlike `Path.rglob` at ease with folders that go meanwhile."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names if name.endswith(suffix))

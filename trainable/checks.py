@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from trainable.cache import check_cache
 from trainable.config import PARTS, RunSpec
 from trainable.errors import InputError, Problem
 from trainable.tables import ImageTable, read_table
@@ -52,8 +53,9 @@ def check_run(spec: RunSpec) -> dict[str, ImageTable]:
     """The tables of `spec`.
 
     Raises:
-        InputError: with every problem found.
+        InputError: with every problem found. ConfigError: a setting of the cache is not usable.
     """
+    check_cache()
     problems = []
     if not spec.project_root.is_dir():
         raise InputError([Problem("no such folder", f"--project-root {spec.project_root}")])

@@ -7,12 +7,12 @@ content and its flip; a folder of rows by everything else that decides the numbe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from trainable.atomic import write_json
 from trainable.data import normalise
 from trainable.device import device_name
 from trainable.engine import Engine
@@ -48,9 +48,7 @@ class FrozenFeatures:
             "images": self.pack.store.folder.name,
         }
         folder = self.pack.root / "features" / digest(about)[:32]
-        if not folder.exists():
-            write_json(folder / "about.json", about)
-        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype)
+        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype, about=about)
 
     def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
         """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
@@ -60,42 +58,59 @@ class FrozenFeatures:
         """
         flips = (AS_IS, MIRRORED) if both_flips else (AS_IS,)
         keys = [image + flip for image in digests for flip in flips]
-        compute = self._from_trunk(keys) if self.cut.stage == 1 else None
-        self.store.fill(keys, compute or self._from_pixels)
+        if self.store.missing(keys):
+            self.store.fill(keys, self._from_trunk(keys) or self._from_pixels(digests))
         return self.store.rows(keys)
 
-    def _from_pixels(self, keys: list[str]) -> tuple[Tensor, list[bool]]:
-        images = self.pack.store.rows([key[:-1] for key in keys])
-        mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
-        pixels = images.gather(torch.arange(len(keys)))
-        pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
-        return self._run(pixels, lambda x: self.cut.frozen(normalise(x, self.engine.device))), images.flags
+    def _from_pixels(self, digests: Sequence[str]) -> Compute:
+        images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
+        place = {digest: number for number, digest in enumerate(digests)}
+
+        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+            at = [place[key[:-1]] for key in keys]
+            mirrored = torch.tensor([key[-1] == MIRRORED for key in keys]).view(-1, 1, 1, 1)
+            pixels = images.gather(torch.tensor(at))
+            pixels = torch.where(mirrored, pixels.flip(2), pixels).permute(0, 3, 1, 2)
+            rows = self._run(pixels, lambda x: self.cut.frozen(normalise(x, self.engine.device)))
+            return rows, [images.flags[number] for number in at]
+
+        return compute
 
     def _from_trunk(self, keys: list[str]) -> Compute | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
-        trunk = self._store(2)
-        if trunk.missing(keys):
+        store = self._store(2)
+        if self.cut.stage != 1 or store.missing(keys):
             return None
+        trunk = store.rows(keys)  # held as well
+        place = {key: number for number, key in enumerate(keys)}
 
         def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
-            rows = trunk.rows(keys)
-            stored = rows.gather(torch.arange(len(keys))).permute(0, 3, 1, 2)
-            return self._run(stored, lambda x: self.cut.from_trunk(x.to(self.engine.device))), rows.flags
+            at = [place[key] for key in keys]
+            stored = trunk.gather(torch.tensor(at)).permute(0, 3, 1, 2)
+            rows = self._run(stored, lambda x: self.cut.from_trunk(x.to(self.engine.device)))
+            return rows, [trunk.flags[number] for number in at]
 
         return compute
 
     def _run(self, x: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
         """`forward` over `x` in parts, in eval mode; the rows as they are stored."""
-        modules = self.cut.frozen_modules()
-        modes = [module.training for module in modules]
-        for module in modules:
-            module.eval()
-        with torch.no_grad(), self.engine.autocast():
-            size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
+        size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
+        with _eval_mode(self.cut.frozen_modules()), torch.no_grad(), self.engine.autocast():
             out = torch.cat([forward(part).cpu() for part in x.split(size)])
-        for module, mode in zip(modules, modes, strict=True):
-            module.train(mode)
         return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+
+@contextmanager
+def _eval_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Each layer by itself gets its mode back: a slice of a Sequential says nothing about those in it."""
+    modes = [(layer, layer.training) for module in modules for layer in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
 
 
 def _weights_digest(modules: Sequence[nn.Module]) -> str:

@@ -48,6 +48,12 @@ class ImageHashes:
             self._remember((f, stats[f], d) for f, d in fresh.items() if d != "missing")
         return found
 
+    def forget(self, file: Path) -> None:
+        """Its content is not what was remembered."""
+        if self.cache is not None:
+            with suppress(sqlite3.DatabaseError, OSError), closing(self._connect()) as db, db:
+                db.execute("DELETE FROM hashes WHERE path = ?", (str(file),))
+
     def _connect(self) -> sqlite3.Connection:
         assert self.cache is not None
         self.cache.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +62,18 @@ class ImageHashes:
         return connection
 
     def _known(self) -> dict[str, tuple[str, str]]:
-        if self.cache is None or not self.cache.exists():
+        if self.cache is None:
             return {}
         try:
+            if not self.cache.exists():
+                return {}
             with closing(self._connect()) as db:
                 return {p: (s, d) for p, s, d in db.execute("SELECT path, stat, digest FROM hashes")}
         except sqlite3.DatabaseError:
             with suppress(OSError):
                 self.cache.unlink(missing_ok=True)
+            return {}
+        except OSError:  # no place for a file
             return {}
 
     def _remember(self, rows: Iterator[tuple[Path, str, str]]) -> None:

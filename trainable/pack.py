@@ -45,12 +45,13 @@ class ImagePack:
         """The keys of `files`, in this order.
 
         Raises:
-            ExperimentError: a file has gone since the inputs were checked.
+            ExperimentError: a file cannot be read, or has gone since the inputs were checked.
         """
         found = self.hashes.of(files)
-        gone = next((file for file in files if found[file] == "missing"), None)
-        if gone is not None:
-            raise ExperimentError(f"{gone}: has gone since the inputs were checked")
+        for file in files:
+            if found[file] == "missing":
+                read_image(file)  # says why
+                raise _changed(file)
         return [found[file] for file in files]
 
     def fill(
@@ -73,25 +74,39 @@ class ImagePack:
         for file, digest in zip(listed, self.digests(listed), strict=True):
             by_digest.setdefault(digest, file)
         with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-            return self.store.fill(by_digest, lambda keys: _decode_all(keys, by_digest, pool), advance)
+            return self.store.fill(by_digest, lambda keys: self._decode(keys, by_digest, pool), advance)
 
     def rows(self, files: Sequence[Path]) -> tuple[Rows, list[str]]:
-        """Pixels of `files` (uint8, (n, 160, 160, 3); flagged where corrupt) and their keys; all must be there."""
+        """Pixels of `files` (uint8, (n, 160, 160, 3); flagged where corrupt) and their keys, after `fill`.
+
+        Raises:
+            ExperimentError: a file has gone or changed since then.
+        """
         digests = self.digests(files)
+        absent = set(self.store.missing(digests))
+        for file, digest in zip(files, digests, strict=True):
+            if digest in absent:
+                raise _changed(file)
         return self.store.rows(digests), digests
 
+    def _decode(
+        self, keys: list[str], files: Mapping[str, Path], pool: ThreadPoolExecutor
+    ) -> tuple[Tensor, list[bool]]:
+        out = np.zeros((len(keys), *SHAPE), np.uint8)
 
-def _decode_all(keys: list[str], files: Mapping[str, Path], pool: ThreadPoolExecutor) -> tuple[Tensor, list[bool]]:
-    out = np.zeros((len(keys), *SHAPE), np.uint8)
+        def one(place: int) -> bool:
+            file = files[keys[place]]
+            content = read_image(file)
+            if hashlib.sha256(content).hexdigest() != keys[place]:
+                self.hashes.forget(file)  # it may have been written over with the size and mtime of before
+                raise _changed(file)
+            pixels = decode(content)
+            if pixels is not None:
+                out[place] = pixels
+            return pixels is None
 
-    def one(place: int) -> bool:
-        file = files[keys[place]]
-        content = read_image(file)
-        if hashlib.sha256(content).hexdigest() != keys[place]:
-            raise ExperimentError(f"{file}: changed while it was being read")
-        pixels = decode(content)
-        if pixels is not None:
-            out[place] = pixels
-        return pixels is None
+        return torch.from_numpy(out), list(pool.map(one, range(len(keys))))
 
-    return torch.from_numpy(out), list(pool.map(one, range(len(keys))))
+
+def _changed(file: Path) -> ExperimentError:
+    return ExperimentError(f"{file}: changed while it was being used; try again")

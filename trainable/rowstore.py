@@ -9,22 +9,21 @@ from __future__ import annotations
 import math
 import os
 import uuid
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
-import numpy as np
-import pyarrow as pa
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from trainable.atomic import replacing
-from trainable.cache import SEGMENT, cache_limit, make_room
+from trainable.atomic import replacing, write_json
+from trainable.cache import ABOUT, LOCK, SEGMENT, cache_limit, make_room
 from trainable.errors import CacheFull
+from trainable.segments import Segment, open_segment, row_bytes, write_segment
 
-DIGITS = "0123456789abcdef"
 BLOCK = 512
 """Rows computed, and kept in memory, at a time."""
 
@@ -35,21 +34,19 @@ Compute = Callable[[list[str]], tuple[Tensor, list[bool]]]
 class Rows:
     """Some rows of a store, in a chosen order; their storage is shared with every process that has it mapped.
 
+    While they live, this process makes no room at the cost of the segments they lie in.
+
     Args:
         chunks: tensors of shape (n_i, *shape).
+        paths: where these lie.
         places: int64 (n, 2): chunk and row in it.
         flags: the stored flags, one a row.
     """
 
-    def __init__(self, chunks: Sequence[Tensor], places: Tensor, flags: Sequence[bool]) -> None:
-        self.chunks, self.places, self.flags = list(chunks), places, list(flags)
+    def __init__(self, chunks: list[Tensor], paths: list[Path], places: Tensor, flags: list[bool]) -> None:
+        self.chunks, self.paths, self.places, self.flags = chunks, paths, places, flags
+        _ROWS.add(self)
         self._where = [(chunk, row) for chunk, row in places.tolist()]
-
-    @classmethod
-    def of(cls, rows: Tensor) -> Rows:
-        """Rows that lie in memory, (n, *shape)."""
-        n = len(rows)
-        return cls([rows], torch.stack([torch.zeros(n, dtype=torch.int64), torch.arange(n)], 1), [False] * n)
 
     def __len__(self) -> int:
         return len(self._where)
@@ -83,14 +80,19 @@ class RowStore:
         root: the cache, for its size limit.
         folder: where the segments lie; inside `root`.
         shape, dtype: of a row.
+        about: what the rows are, for readers; goes into the folder.
     """
 
-    def __init__(self, root: Path, folder: Path, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-        self.root, self.folder, self.shape, self.dtype = root, folder, shape, dtype
-        self.row_bytes = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
+    def __init__(
+        self, root: Path, folder: Path, shape: tuple[int, ...], dtype: torch.dtype, *,
+        about: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.root, self.folder, self.shape, self.dtype, self.about = root, folder, shape, dtype, about
+        self.row_bytes = row_bytes(shape, dtype)
+        self._paths: list[Path] = []
         self._chunks: list[Tensor] = []
         self._index: dict[str, tuple[int, int, bool]] = {}
-        self._open: set[Path] = set()
+        _STORES.add(self)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The distinct ones of `keys` that no segment has."""
@@ -109,92 +111,111 @@ class RowStore:
             The number of rows computed here.
 
         Raises:
-            CacheFull: they do not fit into the cache's size limit, or on its disk.
+            CacheFull: they do not fit into the cache's size limit, or on its disk, or the cache cannot be written to.
         """
-        todo = self.missing(keys)
+        wanted = list(keys)
+        todo = self.missing(wanted)
         computed = 0
-        if todo and not make_room(self.root, len(todo) * self.row_bytes, cache_limit(), self._open):
-            raise CacheFull(f"{len(todo) * self.row_bytes / 1e9:.2f} GB do not fit into the cache {self.root}")
+        if todo:
+            self._make_room(wanted, len(todo) * self.row_bytes)
         while todo:
             with ExitStack() as stack:
                 mine = self._claim(todo, stack)
-                before = len(todo)
-                todo = self.missing(todo)  # some were another process' until now
-                advance(before - len(todo))
-                work = [key for key in todo if key[0] in mine]
+                left = self.missing(todo)  # some were another process' until now
+                advance(len(todo) - len(left))
+                work = [key for key in left if key[0] in mine]
                 for start in range(0, len(work), BLOCK):
                     block = work[start : start + BLOCK]
                     self._write(block, *compute(block))
                     advance(len(block))
                 computed += len(work)
-            todo = [key for key in todo if key[0] not in mine]
+            todo = [key for key in left if key[0] not in mine]
         return computed
 
     def rows(self, keys: Sequence[str]) -> Rows:
         """The rows of `keys`, in this order; all must be there (see `fill`)."""
-        self._refresh()
+        if absent := self.missing(keys):
+            raise KeyError(f"{len(absent)} rows are not in {self.folder}")
         found = [self._index[key] for key in keys]
-        for path in self._open:
+        used = {chunk: place for place, chunk in enumerate(sorted({chunk for chunk, _, _ in found}))}
+        paths = [self._paths[chunk] for chunk in used]
+        for path in paths:
             with suppress(OSError):  # deleted, or another user's: then it counts as old
                 os.utime(path)
-        places = torch.tensor([place[:2] for place in found], dtype=torch.int64).view(-1, 2)
-        return Rows(self._chunks, places, [place[2] for place in found])
+        places = torch.tensor([(used[chunk], row) for chunk, row, _ in found], dtype=torch.int64).view(-1, 2)
+        return Rows([self._chunks[chunk] for chunk in used], paths, places, [flag for _, _, flag in found])
+
+    def _make_room(self, wanted: Iterable[str], need: int) -> None:
+        """Old segments go; what is `wanted` or in use stays. What went is let go of, or its disk space would stay."""
+        keep = {path for rows in list(_ROWS) for path in rows.paths}
+        keep |= {self._paths[self._index[key][0]] for key in wanted if key in self._index}
+        with self._usable():
+            fits = make_room(self.root, need, cache_limit(), keep)
+        for store in list(_STORES):
+            store._let_go(keep)
+        if not fits:
+            raise CacheFull(f"{need / 1e9:.2f} GB do not fit into the cache {self.root}")
+
+    def _let_go(self, keep: Collection[Path]) -> None:
+        gone = {chunk for chunk, path in enumerate(self._paths) if path not in keep and not path.exists()}
+        if gone:
+            self._index = {key: place for key, place in self._index.items() if place[0] not in gone}
+            for chunk in gone:
+                self._chunks[chunk] = torch.empty(0)
 
     def _claim(self, todo: list[str], stack: ExitStack) -> set[str]:
         """Lock digits that nobody else works on, enough for a block; wait for one where all are taken."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         digits = sorted({key[0] for key in todo})
         turn = os.getpid() % len(digits)
         mine: set[str] = set()
-        for digit in digits[turn:] + digits[:turn]:
-            with suppress(Timeout):
-                stack.enter_context(FileLock(self.folder / f"{digit}.lock", timeout=0))
-                mine.add(digit)
-            if sum(key[0] in mine for key in todo) >= BLOCK // 2:
-                break
-        if not mine:
-            stack.enter_context(FileLock(self.folder / f"{digits[turn]}.lock"))
-            mine.add(digits[turn])
+        with self._usable():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.about and not (self.folder / ABOUT).exists():
+                write_json(self.folder / ABOUT, self.about)
+            for digit in digits[turn:] + digits[:turn]:
+                with suppress(Timeout):
+                    stack.enter_context(FileLock(self.folder / f"{digit}{LOCK}", timeout=0))
+                    mine.add(digit)
+                if sum(key[0] in mine for key in todo) >= BLOCK // 2:
+                    break
+            if not mine:
+                stack.enter_context(FileLock(self.folder / f"{digits[turn]}{LOCK}"))
+                mine.add(digits[turn])
         return mine
 
     def _write(self, keys: list[str], rows: Tensor, flags: list[bool]) -> None:
         assert rows.shape == (len(keys), *self.shape) and rows.dtype == self.dtype, (rows.shape, rows.dtype)
-        raw = pa.py_buffer(rows.contiguous().view(-1).view(torch.uint8).numpy())
-        columns = {
-            "key": pa.array(keys, pa.string()),
-            "flag": pa.array(flags, pa.bool_()),
-            "row": pa.Array.from_buffers(pa.binary(self.row_bytes), len(keys), [None, raw]),
-        }
-        batch = pa.record_batch(columns)
-        try:
-            with (
-                replacing(self.folder / f"{uuid.uuid4().hex}{SEGMENT}") as temporary,
-                pa.OSFile(str(temporary), "wb") as file,
-                pa.ipc.new_file(file, batch.schema) as writer,
-            ):
-                writer.write_batch(batch)
-        except OSError as error:
-            raise CacheFull(f"cannot write into the cache {self.folder}: {error}") from error
+        path = self.folder / f"{uuid.uuid4().hex}{SEGMENT}"
+        with self._usable(), replacing(path) as temporary:
+            write_segment(temporary, keys, flags, rows)
+            segment = open_segment(temporary, self.shape, self.dtype)  # once it is in place, others may delete it
+            if segment is None:
+                raise OSError("what was written cannot be read")
+        self._add(path, segment)
 
     def _refresh(self) -> None:
         """Map the segments that have come since the last look."""
-        for path in sorted(self.folder.glob(f"*{SEGMENT}")):
-            if path in self._open:
-                continue
-            try:
-                with pa.memory_map(str(path)) as file:
-                    batch = pa.ipc.open_file(file).get_batch(0)
-            except (OSError, pa.ArrowInvalid):  # deleted by another process, or cut short by a full disk
-                continue
-            self._open.add(path)
-            chunk = len(self._chunks)
-            self._chunks.append(self._tensor(batch.column("row")))
-            flags = batch.column("flag").to_pylist()
-            for row, key in enumerate(batch.column("key").to_pylist()):
-                self._index.setdefault(key, (chunk, row, flags[row]))
+        known = set(self._paths)
+        with self._usable(), suppress(FileNotFoundError, NotADirectoryError):
+            for path in sorted(Path(entry.path) for entry in os.scandir(self.folder) if entry.name.endswith(SEGMENT)):
+                segment = open_segment(path, self.shape, self.dtype) if path not in known else None
+                if segment is not None:
+                    self._add(path, segment)
 
-    def _tensor(self, column: pa.Array) -> Tensor:
-        raw = np.frombuffer(column.buffers()[1], np.uint8, len(column) * self.row_bytes)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            return torch.from_numpy(raw).view(self.dtype).view(-1, *self.shape)
+    def _add(self, path: Path, segment: Segment) -> None:
+        chunk = len(self._chunks)
+        self._paths.append(path)
+        self._chunks.append(segment.rows)
+        for row, (key, flag) in enumerate(zip(segment.keys, segment.flags, strict=True)):
+            self._index.setdefault(key, (chunk, row, flag))
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+            raise CacheFull(f"the cache {self.folder} cannot be used: {error}") from error
+
+
+_ROWS: WeakSet[Rows] = WeakSet()
+_STORES: WeakSet[RowStore] = WeakSet()
