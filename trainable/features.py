@@ -67,9 +67,7 @@ class FrozenFeatures:
     def _from_pixels(self, keys: list[str]) -> tuple[Tensor, list[bool]]:
         images = self.pack.store.rows([key[:-1] for key in keys])
         mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
-        pixels = images.gather(torch.arange(len(keys)))
-        pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
-        return self._run(pixels, lambda x: self.cut.frozen(normalise(x, self.engine.device))), images.flags
+        return frozen_rows(self.cut, self.engine, images.gather(torch.arange(len(keys))), mirrored), images.flags
 
     def _from_trunk(self, keys: list[str]) -> Compute | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
@@ -80,22 +78,31 @@ class FrozenFeatures:
         def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
             rows = trunk.rows(keys)
             stored = rows.gather(torch.arange(len(keys))).permute(0, 3, 1, 2)
-            return self._run(stored, lambda x: self.cut.from_trunk(x.to(self.engine.device))), rows.flags
+            return _in_parts(
+                lambda x: self.cut.from_trunk(x.to(self.engine.device)), self.cut, self.engine, stored
+            ), rows.flags
 
         return compute
 
-    def _run(self, x: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
-        """`forward` over `x` in parts, in eval mode; the rows as they are stored."""
-        modules = self.cut.frozen_modules()
-        modes = [module.training for module in modules]
-        for module in modules:
-            module.eval()
-        with torch.no_grad(), self.engine.autocast():
-            size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
-            out = torch.cat([forward(part).cpu() for part in x.split(size)])
-        for module, mode in zip(modules, modes, strict=True):
-            module.train(mode)
-        return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+def frozen_rows(cut: Cut, engine: Engine, pixels: Tensor, mirrored: Tensor) -> Tensor:
+    """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
+    turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
+    return _in_parts(lambda x: cut.frozen(normalise(x, engine.device)), cut, engine, turned)
+
+
+def _in_parts(forward: Callable[[Tensor], Tensor], cut: Cut, engine: Engine, x: Tensor) -> Tensor:
+    """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
+    modules = cut.frozen_modules()
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    with torch.no_grad(), engine.autocast():
+        size = min(FORWARD_ROWS, engine.micro_batch or FORWARD_ROWS)
+        out = torch.cat([forward(part).cpu() for part in x.split(size)])
+    for module, mode in zip(modules, modes, strict=True):
+        module.train(mode)
+    return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
 
 
 def _weights_digest(modules: Sequence[nn.Module]) -> str:

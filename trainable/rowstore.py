@@ -2,6 +2,8 @@
 
 A segment is a file that never changes: it is written beside its place and moved in. Work is divided by the first hex
 digit of the keys, with a lock per digit: processes that miss the same rows share the work and compute none twice.
+
+Arrow is imported by what reads or writes a file; rows in memory do without.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -23,6 +25,9 @@ from torch import Tensor
 from trainable.atomic import replacing
 from trainable.cache import SEGMENT, cache_limit, make_room
 from trainable.errors import CacheFull
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DIGITS = "0123456789abcdef"
 BLOCK = 512
@@ -59,13 +64,13 @@ class Rows:
         chunk, row = self._where[index]
         return self.chunks[chunk][row]
 
-    def gather(self, indices: Tensor) -> Tensor:
-        """A copy of the rows `indices` (int64, on the CPU), of shape (len(indices), *shape)."""
+    def gather(self, indices: Tensor, *, pin: bool = False) -> Tensor:
+        """A copy of the rows `indices` (int64, on the CPU), of shape (len(indices), *shape); `pin` pins it."""
         places = self.places[indices]
         used = places[:, 0].unique().tolist()
+        out = self.chunks[0].new_empty((len(indices), *self.chunks[0].shape[1:]), pin_memory=pin)
         if len(used) == 1:
-            return self.chunks[used[0]].index_select(0, places[:, 1])
-        out = self.chunks[0].new_empty((len(indices), *self.chunks[0].shape[1:]))
+            return torch.index_select(self.chunks[used[0]], 0, places[:, 1], out=out)
         for chunk in used:
             here = (places[:, 0] == chunk).nonzero().squeeze(1)
             out[here] = self.chunks[chunk].index_select(0, places[here, 1])
@@ -158,6 +163,8 @@ class RowStore:
         return mine
 
     def _write(self, keys: list[str], rows: Tensor, flags: list[bool]) -> None:
+        import pyarrow as pa
+
         assert rows.shape == (len(keys), *self.shape) and rows.dtype == self.dtype, (rows.shape, rows.dtype)
         raw = pa.py_buffer(rows.contiguous().view(-1).view(torch.uint8).numpy())
         columns = {
@@ -178,6 +185,8 @@ class RowStore:
 
     def _refresh(self) -> None:
         """Map the segments that have come since the last look."""
+        import pyarrow as pa
+
         for path in sorted(self.folder.glob(f"*{SEGMENT}")):
             if path in self._open:
                 continue
