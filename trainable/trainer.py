@@ -15,7 +15,7 @@ import torch
 from trainable.artifacts import durations, load_checkpoint, save_checkpoint, write_results
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
-from trainable.device import default_workers, device_name, pick_device
+from trainable.device import default_workers, device_name, out_of_memory, pick_device
 from trainable.engine import Engine, give_back_memory, keep_freed_memory
 from trainable.environment import environment
 from trainable.errors import ExperimentError
@@ -83,7 +83,6 @@ class Trainer:
         if state:
             self.threads, self.tail = state["threads"], state["tail"]
         keep_freed_memory()
-        self.supply.forget()
         model, remarks = build_model(self.config, self.classes)
         self.model = model.to(self.engine.device)
         self.scaler = self.engine.scaler()
@@ -124,7 +123,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self._enter_stage(state["stage"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        self.scaler.load_state_dict(state["scaler"] or self.scaler.state_dict())  # a CPU's epochs leave none
         for name in ("epoch", "best", "history", "corrupt", "fallbacks", "started"):
             setattr(self, name, state[name])
         self.engine = replace(self.engine, micro_batch=state["micro_batch"])
@@ -158,18 +157,19 @@ class Trainer:
         """What `attempt` returns, and its seconds.
 
         One that ran out of device memory or lost its DataLoader workers is made again from the last checkpoint, with
-        half of the micro-batch or of the workers.
+        rows in main memory, or half of the micro-batch, or half of the workers.
         """
         while True:
             began = time.perf_counter()
             try:
                 return attempt(), round(time.perf_counter() - began, 3)
-            except torch.OutOfMemoryError as error:
-                self._halve_micro_batch(error)
             except RuntimeError as error:
-                if "DataLoader worker" not in str(error) or self.supply.workers == 0:
+                if out_of_memory(error):
+                    self._use_less_memory(error)
+                elif "DataLoader worker" in str(error) and self.supply.workers:
+                    self._halve_workers(error)
+                else:
                     raise
-                self._halve_workers(error)
             self._back_to_epoch_start()
 
     def _use_threads(self) -> None:
@@ -226,12 +226,15 @@ class Trainer:
 
     # -- falling back
 
-    def _halve_micro_batch(self, error: Exception) -> None:
+    def _use_less_memory(self, error: Exception) -> None:
+        when = "the test" if self.done else f"epoch {self.epoch + 1}"
+        if self.supply.leave_device():
+            self._fall_back(f"out of device memory in {when}: rows stay in main memory; the numbers are the same")
+            return
         size = self.engine.micro_batch or min(self.config.batch, len(self.tables["train"]))
         if size == 1:
             raise ExperimentError("out of device memory even with one image at a time") from error
         self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
-        when = "the test" if self.done else f"epoch {self.epoch + 1}"
         effect = (
             "the predictions are the same" if self.done else "BatchNorm sees those, so this is not strictly comparable"
         )
@@ -251,6 +254,7 @@ class Trainer:
 
     def _back_to_epoch_start(self) -> None:
         engine, fallbacks, corrupt = self.engine, self.fallbacks, self.corrupt
+        self.supply.forget()
         gc.collect()  # the traceback held the failed step's activations
         if engine.device.type == "cuda":
             torch.cuda.empty_cache()
