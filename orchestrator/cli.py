@@ -151,6 +151,21 @@ def demo_data(
     typer.echo(f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
 
 
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it; what is needed is made again.")] = False,
+) -> None:
+    """Show the decoded images and frozen features that this machine keeps, or delete them."""
+    from orchestrator.cache_table import print_cache, size_text, usable_root
+    from trainable.cache import clear as delete
+
+    if clear:
+        root = usable_root()
+        typer.echo(f"{size_text(delete(root))} freed: {root}")
+    else:
+        print_cache(Console())
+
+
 def _flags(**values: object) -> Overrides:
     return Overrides.model_validate(values)
 
