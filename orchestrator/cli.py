@@ -55,7 +55,7 @@ def run_all(
     only: Only = None,
     epochs: Epochs = None,
     batch: Batch = None,
-    workers: Annotated[int | None, typer.Option(help="DataLoader workers per trial. Default: by device.")] = None,
+    workers: Annotated[int | None, typer.Option(help="DataLoader workers of --plain.")] = None,
     weights: Weights = None,
     seed: Seed = None,
     config: Config = None,
@@ -185,6 +185,21 @@ def demo_data(
     write_json(root / "recipe.json", RECIPE)
     done = "drawn" if summary.created else "there already"
     typer.echo(f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it; what is needed is made again.")] = False,
+) -> None:
+    """Show the decoded images and frozen features that this machine keeps, or delete them."""
+    from orchestrator.cache_table import print_cache, size_text, usable_root
+    from trainable.cache import clear as delete
+
+    if clear:
+        root = usable_root()
+        typer.echo(f"{size_text(delete(root))} freed: {root}")
+    else:
+        print_cache(Console())
 
 
 def _flags(**values: object) -> Overrides:

@@ -21,6 +21,7 @@ ROOT_VARIABLE, LIMIT_VARIABLE = "EMOSWEEP_CACHE", "EMOSWEEP_CACHE_GB"
 DEFAULT_LIMIT_GB = 50.0
 KINDS = ("images", "features")
 SEGMENT, LOCK, ABOUT = ".arrow", ".lock", "about.json"
+HASHES = "image_hashes.sqlite"
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -110,7 +111,7 @@ def make_room(root: Path, need: int, limit: int, keep: Collection[Path]) -> bool
 
 
 def clear(root: Path) -> int:
-    """Delete every segment, and what is left around them where nobody works.
+    """Delete every segment, what is left around them where nobody works, and the remembered hashes of files.
 
     Returns:
         Bytes freed.
@@ -119,6 +120,8 @@ def clear(root: Path) -> int:
     for kind in KINDS:
         for folder in [path for path in (root / kind).glob("*") if path.is_dir()]:
             _remove_empty(folder)
+    with suppress(OSError):  # not there
+        freed += _delete(root / HASHES, (root / HASHES).stat().st_size)
     return freed
 
 

@@ -17,7 +17,7 @@ import PIL
 import torch
 from torch import Tensor
 
-from trainable.cache import cache_root
+from trainable.cache import HASHES, cache_root
 from trainable.config import IMAGE_SIZE
 from trainable.data import decode, read_image
 from trainable.errors import ExperimentError
@@ -25,7 +25,6 @@ from trainable.identity import ImageHashes
 from trainable.rowstore import Rows, RowStore
 
 SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
-HASHES = "image_hashes.sqlite"
 
 
 class ImagePack:
