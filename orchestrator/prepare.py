@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,13 +70,32 @@ class Preparation:
             _check_weights(self.steps)
             self._checked.set()
             if self.files and not self.stop.is_set():
-                _fill_pack(self.files, self.progress)
+                self._fill_pack()
             import orchestrator.report  # noqa: F401 (needed at the end, when nothing else is left to do)
         except BaseException as error:  # raised where it is waited for
             self._error = error
             self.stop.set()
         finally:
             self._checked.set()
+
+    def _fill_pack(self) -> None:
+        """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
+        from trainable.pack import ImagePack
+
+        pack = ImagePack()
+        with suppress(CacheFull, ExperimentError):
+            digests = set(pack.digests(self.files))
+            there = len(digests) - len(pack.store.missing(digests))
+
+            def advance(n: int) -> None:
+                nonlocal there
+                there += n
+                self.progress(there, len(digests))
+                if self.stop.is_set():
+                    raise ExperimentError("stopped")
+
+            advance(0)
+            pack.fill(self.files, advance=advance)
 
 
 def _check_weights(steps: Sequence[Step]) -> None:
@@ -87,23 +107,3 @@ def _check_weights(steps: Sequence[Step]) -> None:
 
         for config in configs.values():
             build_model(config, ["a", "b"])
-
-
-def _fill_pack(files: Sequence[Path], progress: Progress) -> None:
-    """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
-    from trainable.pack import ImagePack
-
-    pack = ImagePack()
-    try:
-        digests = set(pack.digests(files))
-        there = len(digests) - len(pack.store.missing(digests))
-
-        def advance(n: int) -> None:
-            nonlocal there
-            there += n
-            progress(there, len(digests))
-
-        advance(0)
-        pack.fill(files, advance=advance)
-    except (CacheFull, ExperimentError):
-        pass
