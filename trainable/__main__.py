@@ -26,7 +26,7 @@ def train(
     lr_head: Annotated[float | None, typer.Option(help="Default: 7e-4 for probe, 5e-4 for finetune.")] = None,
     lr_backbone: Annotated[float, typer.Option(help="Rate of everything that trains besides the head.")] = 1e-4,
     batch: Annotated[int, typer.Option(help="Images per step.")] = 1024,
-    workers: Annotated[int | None, typer.Option(help="DataLoader workers. Default: as the device needs.")] = None,
+    workers: Annotated[int | None, typer.Option(help="DataLoader workers of --plain.")] = None,
     project_root: Annotated[Path, typer.Option(help="What the CSVs' image paths are relative to.")] = Path(),
     weights: Annotated[str, typer.Option(help="imagenet, none, or the path of a state dict.")] = "imagenet",
     seed: Annotated[int, typer.Option(help="Decides head, order, flips and dropout.")] = DEFAULT_SEED,
