@@ -15,10 +15,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from orchestrator.faceapi.counts import is_matched
 from orchestrator.faceapi.node import RESULT_COLUMNS, evaluate_rows
 from orchestrator.faceapi.setup import prepare
 from orchestrator.paths import ProjectPaths
-from orchestrator.results import is_matched
 from orchestrator.settings import FaceApiSettings
 from trainable.tables import Row, load_table
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--margins", type=float, nargs="+", default=[0, 0.25, 0.5])
     options = parser.parse_args()
     paths = ProjectPaths(options.project_root, options.project_root)
-    evaluator = prepare(FaceApiSettings(), paths)
+    evaluator = prepare(FaceApiSettings(engine="node"), paths)
     table = load_table(paths.faceapi_csv(options.split), paths.root, boxes=True)
     print("| border / width | rows | matched | coverage | Top-1 (matched) |\n|---:|---:|---:|---:|---:|")
     for margin in options.margins:

@@ -38,6 +38,7 @@ Weights = Annotated[str | None, typer.Option(help="imagenet (default), none, or 
 Seed = Annotated[int | None, typer.Option(help="Default: 1337.")]
 Config = Annotated[Path | None, typer.Option(help="JSON with values for all experiments or some (docs/data.md).")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again what is done already.")]
+FaceApiEngine = Annotated[str, typer.Option(help="onnx (in Python) or node (face-api.js itself).")]
 FaceApiScript = Annotated[Path | None, typer.Option(help="Your own evaluator, called as in runbook 5.4.")]
 FaceApiModels = Annotated[Path | None, typer.Option(help="Folder with face-api's weights.")]
 FaceApiLabel = Annotated[
@@ -54,7 +55,7 @@ def run_all(
     only: Only = None,
     epochs: Epochs = None,
     batch: Batch = None,
-    workers: Annotated[int | None, typer.Option(help="DataLoader workers per trial. Default: by device.")] = None,
+    workers: Annotated[int | None, typer.Option(help="DataLoader workers of --plain.")] = None,
     weights: Weights = None,
     seed: Seed = None,
     config: Config = None,
@@ -65,11 +66,13 @@ def run_all(
     num_cpus: Annotated[int | None, typer.Option(help="CPUs of the Ray started here. Default: all.")] = None,
     cpus_per_trial: Annotated[int | None, typer.Option(help="Default: so that trials fill the CPUs.")] = None,
     gpus_per_trial: Annotated[float | None, typer.Option(help="A part such as 0.5 shares a GPU. Default: 1.")] = None,
+    faceapi_engine: FaceApiEngine = "onnx",
     faceapi_script: FaceApiScript = None,
     faceapi_models: FaceApiModels = None,
     faceapi_label: FaceApiLabel = None,
     faceapi_input_size: InputSize = 416,
     faceapi_score_threshold: ScoreThreshold = 0.5,
+    plain: Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")] = False,
     fresh: Fresh = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line an epoch.")] = False,
 ) -> None:
@@ -77,9 +80,11 @@ def run_all(
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
     from orchestrator.run import Hardware, run_steps
 
-    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus_per_trial)
+    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus_per_trial, plain)
     overrides = _flags(epochs=epochs, batch=batch, weights=weights, seed=seed)
-    faceapi = _faceapi(faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold)
+    faceapi = _faceapi(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
     planner, steps = _plan(project_root, output_root, only, Settings(overrides, _recipe(config), faceapi), fresh)
     console = Console()
     outcome = run_steps(steps, planner, hardware, console, fresh=fresh, verbose=verbose)
@@ -106,6 +111,7 @@ def plan(
     weights: Weights = None,
     seed: Seed = None,
     config: Config = None,
+    faceapi_engine: FaceApiEngine = "onnx",
     faceapi_script: FaceApiScript = None,
     faceapi_models: FaceApiModels = None,
     faceapi_label: FaceApiLabel = None,
@@ -115,7 +121,9 @@ def plan(
 ) -> None:
     """Show what run-all would do with the same options: on what data, and what is done or stale and why."""
     overrides = _flags(epochs=epochs, batch=batch, weights=weights, seed=seed)
-    faceapi = _faceapi(faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold)
+    faceapi = _faceapi(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
     planner, steps = _plan(project_root, output_root, only, Settings(overrides, _recipe(config), faceapi), fresh)
     print_plan(Console(), steps, running=is_running(planner.paths))
 
@@ -127,6 +135,34 @@ def report(project_root: ProjectRoot = Path(), output_root: OutputRoot = None) -
     if not paths.output.is_dir():
         raise ConfigError(f"{paths.output}: no such folder; nothing to report on")
     _report(paths, Console(), {})
+
+
+@app.command("faceapi")
+def faceapi_command(
+    project_root: ProjectRoot = Path(),
+    output_root: OutputRoot = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Run both engines on a sample; exit code 1 if they differ.")
+    ] = False,
+    sample: Annotated[int, typer.Option(help="Rows per split to compare.")] = 64,
+    faceapi_engine: FaceApiEngine = "onnx",
+    faceapi_script: FaceApiScript = None,
+    faceapi_models: FaceApiModels = None,
+    faceapi_label: FaceApiLabel = None,
+    faceapi_input_size: InputSize = 416,
+    faceapi_score_threshold: ScoreThreshold = 0.5,
+) -> None:
+    """Show which engine and weights FaceAPI would run with, or compare both engines on M1 and M2."""
+    from orchestrator.faceapi.command import show_comparison, show_setup
+
+    settings = _faceapi(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
+    paths = ProjectPaths(project_root, output_root or project_root)
+    if not compare:
+        show_setup(settings, paths, Console())
+    elif not show_comparison(select(["faceapi_*"]), settings, paths, Console(), sample):
+        raise typer.Exit(1)
 
 
 @app.command("demo-data")
@@ -175,13 +211,18 @@ def _recipe(config: Path | None) -> Recipe:
 
 
 def _faceapi(
-    script: Path | None, models: Path | None, labels: list[str] | None, input_size: int, threshold: float
+    script: Path | None,
+    models: Path | None,
+    labels: list[str] | None,
+    input_size: int,
+    threshold: float,
+    engine: str,
 ) -> FaceApiSettings:
     pairs = [text.partition("=") for text in labels or ()]
     for name, sign, target in pairs:
         if not (name.strip() and sign and target.strip()):
             raise ConfigError(f"--faceapi-label {name}{sign}{target}: must be NAME=CLASS")
-    return FaceApiSettings(input_size, threshold, script, models, {n.strip(): t.strip() for n, _, t in pairs})
+    return FaceApiSettings(input_size, threshold, script, models, {n.strip(): t.strip() for n, _, t in pairs}, engine)
 
 
 def _plan(

@@ -64,6 +64,10 @@ class ProjectPaths:
         return self.reports / "per_class_all_7exp.csv"
 
     @property
+    def faceapi_rows(self) -> Path:
+        return self.reports / "faceapi_rows_per_class.csv"
+
+    @property
     def index(self) -> Path:
         return self.reports / "index.html"
 
@@ -93,6 +97,11 @@ class ProjectPaths:
     @property
     def tune(self) -> Path:
         return self.internal / "tune"
+
+    @property
+    def networks(self) -> Path:
+        """face-api's networks, converted."""
+        return self.internal / "networks"
 
     def shards(self, experiment: Experiment) -> Path:
         return self.internal / "faceapi" / experiment.folder

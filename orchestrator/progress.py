@@ -36,6 +36,7 @@ class ProgressView:
             redirect_stdout=False,  # Ray prints what actors say there
             redirect_stderr=False,
         )
+        self._images: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
         for step in steps:
             total = step.config.epochs if step.config else step.rows[0]
@@ -59,6 +60,15 @@ class ProgressView:
 
     def _update(self, name: str, **fields: Any) -> None:
         self._bars.update(self._tasks[name], **fields)
+
+    def decoded(self, there: int, wanted: int) -> None:
+        """A bar for the image pack, while it grows."""
+        with self._lock:
+            if there < wanted and self._images is None:
+                self._images = self._bars.add_task("images", total=wanted, note="decoding")
+            if self._images is not None:
+                note = "decoding" if there < wanted else "[green]decoded[/]"
+                self._bars.update(self._images, completed=there, note=note)
 
     def _on_start(self, name: str, _: None) -> None:
         self._bars.start_task(self._tasks[name])

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,10 @@ _ENVIRONMENT = {
 }
 
 
+MEMORY_SHARE = 0.9
+"""The part of a node's memory that trials may fill; the rest is Ray's, the driver's and FaceAPI's."""
+
+
 @dataclass(frozen=True)
 class Share:
     """What one trial gets."""
@@ -41,9 +45,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The live nodes' CPUs and GPUs."""
+    """The live nodes' CPUs and GPUs, and bytes of memory for trials."""
 
     nodes: tuple[tuple[int, float], ...]
+    memory: tuple[int, ...] = ()
 
     @property
     def cpus(self) -> int:
@@ -76,13 +81,18 @@ class Cluster:
             raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
         return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)
 
-    @staticmethod
-    def _cpus_per_trial(hosts: list[tuple[int, float]], trials: int, gpus: float) -> int:
-        def slots(cpus: int) -> int:
-            return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in hosts)
+    def slots(self, share: Share) -> list[int]:
+        """How many trials run at once on each node."""
+        return [_slots([node], share.cpus, share.gpus) for node in self.nodes]
 
-        wanted = min(trials, slots(1))
-        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if slots(n) >= max(1, wanted)), default=1)
+    @staticmethod
+    def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
+        wanted = max(1, min(trials, _slots(hosts, 1, gpus)))
+        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if _slots(hosts, n, gpus) >= wanted), default=1)
+
+
+def _slots(nodes: Sequence[tuple[int, float]], cpus: int, gpus: float) -> int:
+    return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in nodes)
 
 
 class Session:
@@ -97,8 +107,6 @@ class Session:
         Raises:
             ConfigError: no cluster answers there.
         """
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
@@ -120,12 +128,17 @@ class Session:
                     "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return Cluster(tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive))
+        return Cluster(
+            tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive),
+            tuple(int(MEMORY_SHARE * r.get("memory", 0)) for r in alive),
+        )
 
 
 @contextlib.contextmanager
 def session(log_folder: Path) -> Iterator[Session]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     sys.stdout.flush()

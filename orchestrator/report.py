@@ -7,6 +7,7 @@ from datetime import datetime
 
 import jinja2
 
+from orchestrator.faceapi import counts
 from orchestrator.paths import ProjectPaths
 from orchestrator.results import Result
 from orchestrator.summary import COLUMNS, METHODS, duration, percent, score, summary_row
@@ -21,6 +22,8 @@ def write_reports(paths: ProjectPaths, results: Sequence[Result]) -> None:
     present = [result for result in results if result.present]
     lines = [(r.experiment.folder, *line) for r in present for line in _per_class(r)]
     write_csv(paths.per_class, ("experiment", "class", *PER_CLASS), lines)
+    lines = [(r.experiment.folder, *c.line()) for r in present for c in r.rows]
+    write_csv(paths.faceapi_rows, ("experiment", *counts.COLUMNS), lines)
     for result in results:
         _write_details(paths, result)
     write_text(paths.index, _page(results, present))

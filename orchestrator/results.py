@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.faceapi.counts import RowCounts, count_rows, is_matched
 from orchestrator.paths import ProjectPaths
-from search_spaces.runbook import EXPERIMENTS, IOU_THRESHOLD, Experiment
+from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.atomic import read_json
 from trainable.metrics import Metrics, classification_metrics, confusion_counts
 
@@ -19,7 +20,8 @@ from trainable.metrics import Metrics, classification_metrics, confusion_counts
 class Result:
     """One line of the table. Rates are fractions; None where the runbook's table has a dash or nothing is there.
 
-    `true` and `predicted` are the test labels; for FaceAPI those of the matched rows.
+    `true` and `predicted` are the test labels; for FaceAPI those of the matched rows. `rows` is FaceAPI's: what became
+    of all rows, over all and per class.
     """
 
     experiment: Experiment
@@ -36,6 +38,7 @@ class Result:
     classes: tuple[str, ...] = ()
     true: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
+    rows: tuple[RowCounts, ...] = ()
 
     @property
     def present(self) -> bool:
@@ -123,13 +126,9 @@ def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, An
         "classes": tuple(sorted({*true, *predicted})),
         "true": true,
         "predicted": predicted,
+        "rows": count_rows(rows, unreadable),
         "notes": [f"{len(unreadable)} unreadable image(s)"] if unreadable else [],
     }
-
-
-def is_matched(row: Mapping[str, str]) -> bool:
-    """Runbook section 8: a face was detected, with an IoU of at least 0.30 with the row's box."""
-    return row["face_detected"].lower() in ("1", "true") and float(row["iou"]) >= IOU_THRESHOLD
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

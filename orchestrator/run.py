@@ -8,16 +8,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
 from orchestrator.lock import only_one
+from orchestrator.memory import requests
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
+from orchestrator.prepare import Preparation
 from orchestrator.progress import ProgressView
-from orchestrator.ray_session import Cluster, session
+from orchestrator.ray_session import Cluster, Share, session
+from orchestrator.tail import tail
+from trainable.config import Resources
 from trainable.errors import ConfigError
 
 
@@ -31,6 +35,7 @@ class Hardware:
     num_cpus: int | None = None
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
+    plain: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
@@ -69,19 +74,32 @@ def run_steps(
     todo = [step for step in steps if step.to_do]
     if not todo:
         return Outcome({}, False)
-    _check_weights(todo)
     with only_one(paths):
         todo = [planner.identify(step) for step in todo]
-        if fresh:
-            _forget(todo, paths)
         look: dict[str, Any] = {"force_terminal": console.is_terminal, "width": console.width}
         with session(paths.logs) as ray_session:
             terminal = Console(file=ray_session.terminal, **look)
             terminal.print(f"Ray's log: {ray_session.log}", highlight=False, soft_wrap=True)
-            cluster = ray_session.connect(hardware.address, hardware.num_cpus)
-            with ProgressView(terminal, todo, verbose=verbose) as view, _interrupts(view.say) as stop:
-                _execute(todo, planner, hardware, cluster, view, stop=stop)
+            with ProgressView(terminal, todo, verbose=verbose) as view:
+                stop = threading.Event()
+                with _preparation(todo, planner, hardware, view, stop) as ready:
+                    cluster = ray_session.connect(hardware.address, hardware.num_cpus)
+                    if fresh:
+                        ready.finish()
+                        _forget(todo, paths)
+                    with _interrupts(stop, view.say):
+                        _execute(todo, planner, hardware, cluster, view, stop=stop)
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
+
+
+def _preparation(
+    todo: Sequence[Step], planner: Planner, hardware: Hardware, view: ProgressView, stop: threading.Event
+) -> Preparation:
+    training = [step for step in todo if step.experiment.trains]
+    splits = {step.experiment.split for step in training} if not hardware.plain else set()
+    tables = [table for split in sorted(splits) for table in planner.inputs.training[split].values()]
+    files = list(dict.fromkeys(row.file for table in tables for row in table.rows))
+    return Preparation(training, files, view.decoded, stop)
 
 
 def _execute(
@@ -111,11 +129,28 @@ def _execute(
     jobs.start()
     try:
         if share is not None:
-            train(training, planner.paths, share, hardware.workers, report=view, stop=stop)
+            memory = requests(training, cluster.slots(share), cluster.memory) if share.device == "cpu" else {}
+            if memory:
+                view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
+            resources = _resources(training, share, cluster, hardware, all_at_once=not memory)
+            train(training, planner.paths, share, resources, memory, report=view, stop=stop)
     finally:
         jobs.limit = max(1, cluster.cpus)
         while jobs.thread.is_alive():
             jobs.thread.join(0.5)  # a plain join would keep signals waiting
+
+
+def _resources(
+    training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware, *, all_at_once: bool
+) -> dict[str, Resources]:
+    """What each trial may use. On one machine without GPUs, the one that is alone at the end gets all CPUs."""
+    usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
+    found = {step.name: usual for step in training}
+    if all_at_once and share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
+        last = tail(training, cluster.slots(share)[0])
+        if last is not None:
+            found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
+    return found
 
 
 def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *, interrupted: bool) -> Outcome:
@@ -135,21 +170,9 @@ def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_weights(todo: Sequence[Step]) -> None:
-    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
-    configs = {step.config.weights: step.config for step in todo if step.config}
-    configs.pop("none", None)
-    if configs:
-        from trainable.model import build_model
-
-        for config in configs.values():
-            build_model(config, ["a", "b"])
-
-
 @contextmanager
-def _interrupts(say: Callable[[str], None]) -> Iterator[threading.Event]:
+def _interrupts(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
     """SIGINT and SIGTERM once: finish the epochs in hand. Twice: leave at once; at most those epochs are lost."""
-    stop = threading.Event()
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set():
@@ -159,7 +182,7 @@ def _interrupts(say: Callable[[str], None]) -> Iterator[threading.Event]:
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

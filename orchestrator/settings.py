@@ -42,7 +42,8 @@ class Recipe(Overrides):
 class FaceApiSettings:
     """How the FaceAPI baseline is evaluated (runbook section 5.4).
 
-    `script` is a user's own evaluator, `models` the weights' folder, `labels` extra names for face-api's classes.
+    `script` is a user's own evaluator, run by Node whatever `engine` says; `models` is the weights' folder, `labels`
+    are extra names for face-api's classes.
     """
 
     input_size: int = 416
@@ -50,8 +51,11 @@ class FaceApiSettings:
     script: Path | None = None
     models: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "onnx"
 
     def __post_init__(self) -> None:
+        if self.engine not in ("onnx", "node"):
+            raise ConfigError(f"--faceapi-engine must be onnx or node, not {self.engine!r}")
         if self.input_size < 32 or self.input_size % 32:
             raise ConfigError(f"--faceapi-input-size must be a multiple of 32, not {self.input_size}")
         if not 0 < self.score_threshold < 1:

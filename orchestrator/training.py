@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,8 @@ def train(
     steps: Sequence[Step],
     paths: ProjectPaths,
     share: Share,
-    workers: int | None,
+    resources: Mapping[str, Resources],
+    memory: Mapping[str, int],
     *,
     report: Report,
     stop: threading.Event,
@@ -40,10 +41,14 @@ def train(
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
-    resources = Resources(share.device, share.cpus, workers)
-    jobs = [_job(step, paths, resources) for step in longest_first(steps)]
+    jobs = [_job(step, paths, resources[step.name]) for step in longest_first(steps)]
     bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
-    trainable = tune.with_resources(StagedTrainable, PlacementGroupFactory([bundle]))
+
+    def placement(config: dict[str, Any]) -> PlacementGroupFactory:
+        asked = memory.get(config["job"]["experiment"])
+        return PlacementGroupFactory([{**bundle, "memory": asked} if asked else bundle])
+
+    trainable = tune.with_resources(StagedTrainable, placement)
     tuner = tune.Tuner(
         trainable,
         param_space={"job": tune.grid_search(jobs)},

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import platform
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,9 @@ from trainable.atomic import read_json, replacing, write_csv, write_json
 from trainable.config import RunSpec
 from trainable.history import HISTORY_COLUMNS
 from trainable.identity import Identity
-from trainable.metrics import Metrics
 from trainable.paths import RunPaths
 
 PREDS_COLUMNS = ("path", "true", "pred")
-_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "ray")
 
 
 def save_torch(path: Path, value: Any) -> None:
@@ -51,7 +45,7 @@ def write_results(
     *,
     best: dict[str, Any],
     history: Sequence[dict[str, Any]],
-    test: Metrics,
+    test: dict[str, Any],
     predictions: Sequence[tuple[str, str, str]],
     manifest: dict[str, Any],
 ) -> None:
@@ -87,33 +81,3 @@ def durations(history: Sequence[dict[str, Any]], test_seconds: float) -> dict[st
         "seconds_per_stage": {stage: round(seconds, 3) for stage, seconds in stages.items()},
         "seconds": round(sum(stages.values()) + test_seconds, 3),
     }
-
-
-@functools.cache
-def environment() -> dict[str, Any]:
-    """Versions and commit, for the manifest."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "versions": versions,
-        "git_commit": _commit(),
-        "host": platform.node(),
-        "platform": platform.platform(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of this project's checkout, where it runs from one."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

@@ -114,6 +114,8 @@ class RunSpec:
 class Resources:
     """What a run may use. None of it is part of the run's identity.
 
+    `tail` is (epoch from 0, threads): from there on this run has other CPUs to itself.
+
     `plain` decodes every image and runs every layer in every epoch, which gives the same numbers more slowly; `workers`
     are its DataLoader's.
     """
@@ -122,3 +124,4 @@ class Resources:
     threads: int | None = None
     workers: int | None = None
     plain: bool = False
+    tail: tuple[int, int] | None = None

@@ -23,6 +23,12 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Also where a library's own allocation failed: cuDNN's, cuBLAS', or one of pinned memory."""
+    words = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
 def default_workers(device: torch.device) -> int:
     """On a CPU the training itself takes every core, and decoding in it saves the copies."""
     return 0 if device.type == "cpu" else 4

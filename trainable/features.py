@@ -68,10 +68,8 @@ class FrozenFeatures:
 
         def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
             at = [place[key[:-1]] for key in keys]
-            mirrored = torch.tensor([key[-1] == MIRRORED for key in keys]).view(-1, 1, 1, 1)
-            pixels = images.gather(torch.tensor(at))
-            pixels = torch.where(mirrored, pixels.flip(2), pixels).permute(0, 3, 1, 2)
-            rows = self._run(pixels, lambda x: self.cut.frozen(normalise(x, self.engine.device)))
+            mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
+            rows = frozen_rows(self.cut, self.engine, images.gather(torch.tensor(at)), mirrored)
             return rows, [images.flags[number] for number in at]
 
         return compute
@@ -87,17 +85,24 @@ class FrozenFeatures:
         def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
             at = [place[key] for key in keys]
             stored = trunk.gather(torch.tensor(at)).permute(0, 3, 1, 2)
-            rows = self._run(stored, lambda x: self.cut.from_trunk(x.to(self.engine.device)))
+            rows = _in_parts(lambda x: self.cut.from_trunk(x.to(self.engine.device)), self.cut, self.engine, stored)
             return rows, [trunk.flags[number] for number in at]
 
         return compute
 
-    def _run(self, x: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
-        """`forward` over `x` in parts, in eval mode; the rows as they are stored."""
-        size = min(FORWARD_ROWS, self.engine.micro_batch or FORWARD_ROWS)
-        with _eval_mode(self.cut.frozen_modules()), torch.no_grad(), self.engine.autocast():
-            out = torch.cat([forward(part).cpu() for part in x.split(size)])
-        return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+def frozen_rows(cut: Cut, engine: Engine, pixels: Tensor, mirrored: Tensor) -> Tensor:
+    """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
+    turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
+    return _in_parts(lambda x: cut.frozen(normalise(x, engine.device)), cut, engine, turned)
+
+
+def _in_parts(forward: Callable[[Tensor], Tensor], cut: Cut, engine: Engine, x: Tensor) -> Tensor:
+    """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
+    size = min(FORWARD_ROWS, engine.micro_batch or FORWARD_ROWS)
+    with _eval_mode(cut.frozen_modules()), torch.no_grad(), engine.autocast():
+        out = torch.cat([forward(part).cpu() for part in x.split(size)])
+    return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
 
 
 @contextmanager

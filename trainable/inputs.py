@@ -63,16 +63,17 @@ class RowInputs:
         labels: class indices.
         corrupt: CSV paths of the corrupt images.
         seed: shuffles and mirrors by it; None for file order.
+        resident: whether a GPU may keep them all; else they stream to it.
     """
 
     def __init__(
         self, rows: Rows, labels: list[int], corrupt: set[str], batch: int, *,
-        seed: int | None, device: torch.device, both_flips: bool,
+        seed: int | None, device: torch.device, both_flips: bool, resident: bool = True,
     ) -> None:  # fmt: skip
         self.rows, self.corrupt, self.batch, self.seed, self.device = rows, corrupt, batch, seed, device
         self.both_flips = both_flips
         self.labels = torch.tensor(labels).to(device)
-        self.resident = _resident(rows, device)
+        self.resident = _resident(rows, device) if resident else None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,7 +85,7 @@ class RowInputs:
         places = 2 * order + flips if self.both_flips else order
         home = self.device if self.resident is not None else torch.device("cpu")
         labels = self.labels.index_select(0, order.to(self.device))
-        per_batch = (t.split(self.batch) for t in (places.to(home), flips.to(home), labels))
+        per_batch = (t.split(self.batch) for t in (places.to(home), flips.to(self.device), labels))
         yield from self._batches(*per_batch)
 
     def _batches(
@@ -102,15 +103,14 @@ class RowInputs:
     def _streamed(
         self, places: tuple[Tensor, ...], flips: tuple[Tensor, ...], labels: tuple[Tensor, ...]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One batch ahead, through pinned memory."""
+        """One batch ahead, through pinned memory, which PyTorch's allocator holds back until its copy is done."""
         with ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(lambda at: self.rows.gather(at).pin_memory(), places[0])
+            upcoming = pool.submit(self.rows.gather, places[0], pin=True)
             for number, (mirrored, y) in enumerate(zip(flips, labels, strict=True)):
                 rows = upcoming.result()
                 if number + 1 < len(places):
-                    upcoming = pool.submit(lambda at: self.rows.gather(at).pin_memory(), places[number + 1])
-                there = rows.to(self.device, non_blocking=True)
-                yield self._prepare(there, mirrored.pin_memory().to(self.device, non_blocking=True)), y
+                    upcoming = pool.submit(self.rows.gather, places[number + 1], pin=True)
+                yield self._prepare(rows.to(self.device, non_blocking=True), mirrored), y
 
     def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
         return self._prepare(self.rows.gather(places), mirrored)
@@ -141,7 +141,10 @@ def _resident(rows: Rows, device: torch.device) -> Tensor | None:
     """All rows on a GPU that has room for them. A CPU maps the files, which all its processes share."""
     if device.type != "cuda" or rows.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
         return None
-    out = torch.empty((len(rows), *rows.chunks[0].shape[1:]), dtype=rows.chunks[0].dtype, device=device)
+    try:
+        out = torch.empty((len(rows), *rows.chunks[0].shape[1:]), dtype=rows.chunks[0].dtype, device=device)
+    except torch.OutOfMemoryError:  # another trial on this GPU was faster
+        return None
     for start in range(0, len(rows), _LOAD_ROWS):
         part = rows.gather(torch.arange(start, min(start + _LOAD_ROWS, len(rows))))
         out[start : start + len(part)] = part.to(device)

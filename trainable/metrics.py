@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn.metrics import precision_recall_fscore_support
+import numpy as np
 
 Metrics = dict[str, Any]
 
@@ -19,17 +19,16 @@ def classification_metrics(true: Sequence[str], predicted: Sequence[str], classe
     if not true:
         nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
         return {"macro_f1": 0.0, "accuracy": 0.0, "n": 0, "per_class": {name: dict(nothing) for name in classes}}
-    precision, recall, f1, support = precision_recall_fscore_support(
-        true, predicted, labels=list(classes), zero_division=0
-    )
+    counts = np.array(confusion_counts(true, predicted, classes), np.int64)
+    hits, support, said = counts.diagonal(), counts.sum(1), counts.sum(0)
+    precision, recall, f1 = _share(hits, said), _share(hits, support), _share(2 * hits, support + said)
     per_class = {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
     }
-    correct = sum(t == p for t, p in zip(true, predicted, strict=True))
     return {
         "macro_f1": float(f1.mean()),
-        "accuracy": correct / len(true),
+        "accuracy": int(hits.sum()) / len(true),
         "n": len(true),
         "per_class": per_class,
     }
@@ -42,3 +41,8 @@ def confusion_counts(true: Sequence[str], predicted: Sequence[str], classes: Seq
     for t, p in zip(true, predicted, strict=True):
         counts[place[t]][place[p]] += 1
     return counts
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole`; 0 where `whole` is 0."""
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,16 +1,19 @@
-"""The thin adapter from `Trainer` to `ray.tune.Trainable`: one `step()` is one epoch. The only file here with Ray."""
+"""The thin adapter from `Trainer` to `ray.tune.Trainable`: one `step()` is one epoch. The only file here with Ray.
+
+Torch is imported by the processes that train: the driver, which only names this class, starts seconds earlier without.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from ray import tune
 
-from trainable.artifacts import finished_metrics, save_torch
 from trainable.config import Resources, RunSpec, TrainConfig
-from trainable.trainer import Trainer
+
+if TYPE_CHECKING:
+    from trainable.trainer import Trainer
 
 CHECKPOINT_FILE = "trainer.pt"
 
@@ -43,14 +46,20 @@ class StagedTrainable(tune.Trainable):
         row = trainer.history[-1] if trainer.done else trainer.step()
         result = {**row, "epochs": trainer.config.epochs, "done": trainer.done}
         if trainer.done:
+            from trainable.artifacts import finished_metrics
+
             trainer.finish()
             result |= finished_metrics(trainer.paths)
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
+        from trainable.artifacts import save_torch
+
         save_torch(Path(checkpoint_dir) / CHECKPOINT_FILE, self.trainer.state_dict())
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
+        import torch
+
         state = torch.load(Path(checkpoint_dir) / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
         self.trainer.load_state_dict(state)
 
@@ -72,6 +81,8 @@ def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[s
 
 
 def _trainer(job: dict[str, Any]) -> Trainer:
+    from trainable.trainer import Trainer
+
     spec = RunSpec(
         project_root=Path(job["project_root"]),
         csvs={part: Path(path) for part, path in job["csvs"].items()},

@@ -2,6 +2,8 @@
 
 A segment is a file that never changes: it is written beside its place and moved in. Work is divided by the first hex
 digit of the keys, with a lock per digit: processes that miss the same rows share the work and compute none twice.
+
+Arrow is imported by what reads or writes a file; rows in memory do without.
 """
 
 from __future__ import annotations
@@ -56,13 +58,13 @@ class Rows:
         chunk, row = self._where[index]
         return self.chunks[chunk][row]
 
-    def gather(self, indices: Tensor) -> Tensor:
-        """A copy of the rows `indices` (int64, on the CPU), of shape (len(indices), *shape)."""
+    def gather(self, indices: Tensor, *, pin: bool = False) -> Tensor:
+        """A copy of the rows `indices` (int64, on the CPU), of shape (len(indices), *shape); `pin` pins it."""
         places = self.places[indices]
         used = places[:, 0].unique().tolist()
+        out = self.chunks[0].new_empty((len(indices), *self.chunks[0].shape[1:]), pin_memory=pin)
         if len(used) == 1:
-            return self.chunks[used[0]].index_select(0, places[:, 1])
-        out = self.chunks[0].new_empty((len(indices), *self.chunks[0].shape[1:]))
+            return torch.index_select(self.chunks[used[0]], 0, places[:, 1], out=out)
         for chunk in used:
             here = (places[:, 0] == chunk).nonzero().squeeze(1)
             out[here] = self.chunks[chunk].index_select(0, places[here, 1])

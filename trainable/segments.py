@@ -1,4 +1,7 @@
-"""One segment of the cache: an Arrow IPC file with rows of one shape, their keys and a flag for each."""
+"""One segment of the cache: an Arrow IPC file with rows of one shape, their keys and a flag for each.
+
+Arrow is imported by what reads or writes a file, so that rows in memory need none.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ def write_segment(path: Path, keys: list[str], flags: list[bool], rows: Tensor) 
     Raises:
         OSError: the folder cannot be written to, or its disk is full.
     """
+    import pyarrow as pa
+
     schema = _schema(row_bytes(tuple(rows.shape[1:]), rows.dtype))
     raw = pa.py_buffer(rows.contiguous().view(-1).view(torch.uint8).numpy())
     columns = [
@@ -45,6 +53,8 @@ def write_segment(path: Path, keys: list[str], flags: list[bool], rows: Tensor) 
 
 def open_segment(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Segment | None:
     """Map a file; it may be deleted then. None where it is not there or not whole, or holds other rows."""
+    import pyarrow as pa
+
     try:
         with pa.memory_map(str(path)) as file:
             batch = pa.ipc.open_file(file).get_batch(0)
@@ -62,4 +72,6 @@ def open_segment(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Segm
 
 
 def _schema(size: int) -> pa.Schema:
+    import pyarrow as pa
+
     return pa.schema({"key": pa.string(), "flag": pa.bool_(), "row": pa.binary(size)})

@@ -31,12 +31,19 @@ class Supply:
     ) -> None:  # fmt: skip
         self.tables, self.classes, self.config = tables, classes, config
         self.plain, self.workers, self.log = plain, workers, log
+        self.resident = True
         self._pack: ImagePack | None = None
         self._ready: dict[tuple[str, int, Engine], Inputs] = {}
 
     def forget(self) -> None:
         """Let go of what the last inputs hold: device memory, DataLoader workers."""
         self._ready.clear()
+
+    def leave_device(self) -> bool:
+        """Let rows stream to the GPU from now on; whether some were kept there."""
+        kept = any(isinstance(inputs, RowInputs) and inputs.resident is not None for inputs in self._ready.values())
+        self.resident = self.resident and not kept
+        return kept
 
     def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Inputs:
         """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
@@ -79,7 +86,7 @@ class Supply:
             kind = RowInputs
         return kind(
             rows, labels, corrupt, self.config.batch,
-            seed=self._seed(part), device=engine.device, both_flips=both_flips,
+            seed=self._seed(part), device=engine.device, both_flips=both_flips, resident=self.resident,
         )  # fmt: skip
 
     def _seed(self, part: str) -> int | None:

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from trainable.artifacts import durations, environment, load_checkpoint, save_checkpoint, write_results
+from trainable.artifacts import durations, load_checkpoint, save_checkpoint, write_results
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
-from trainable.device import default_workers, device_name, pick_device
+from trainable.device import default_workers, device_name, out_of_memory, pick_device
 from trainable.engine import Engine, give_back_memory, keep_freed_memory
+from trainable.environment import environment
 from trainable.errors import ExperimentError
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity
@@ -71,6 +72,7 @@ class Trainer:
             self.tables, self.classes, self.config, plain=resources.plain, workers=workers, log=self.log
         )  # fmt: skip
         self.threads = resources.threads or torch.get_num_threads()
+        self.tail = list(resources.tail) if resources.tail else None
         state = None if fresh else load_checkpoint(self.paths, self.identity)
         self._restore(state)
 
@@ -79,10 +81,8 @@ class Trainer:
     def _restore(self, state: dict[str, Any] | None) -> None:
         """Everything a run is, from a checkpoint or from the beginning."""
         if state:
-            self.threads = state["threads"]
-        torch.set_num_threads(self.threads)
+            self.threads, self.tail = state["threads"], state["tail"]
         keep_freed_memory()
-        self.supply.forget()
         model, remarks = build_model(self.config, self.classes)
         self.model = model.to(self.engine.device)
         self.scaler = self.engine.scaler()
@@ -97,6 +97,7 @@ class Trainer:
         if state:
             self.load_state_dict(state)
             self.log(f"going on after epoch {self.epoch} of {self.config.epochs}")
+        self._use_threads()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything there is between two epochs; loads with `weights_only=True`."""
@@ -113,6 +114,7 @@ class Trainer:
             "fallbacks": self.fallbacks,
             "micro_batch": self.engine.micro_batch,
             "threads": self.threads,
+            "tail": self.tail,
             "started": self.started,
         }
 
@@ -121,7 +123,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self._enter_stage(state["stage"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        self.scaler.load_state_dict(state["scaler"] or self.scaler.state_dict())  # a CPU's epochs leave none
         for name in ("epoch", "best", "history", "corrupt", "fallbacks", "started"):
             setattr(self, name, state[name])
         self.engine = replace(self.engine, micro_batch=state["micro_batch"])
@@ -155,21 +157,28 @@ class Trainer:
         """What `attempt` returns, and its seconds.
 
         One that ran out of device memory or lost its DataLoader workers is made again from the last checkpoint, with
-        half of the micro-batch or of the workers.
+        rows in main memory, or half of the micro-batch, or half of the workers.
         """
         while True:
             began = time.perf_counter()
             try:
                 return attempt(), round(time.perf_counter() - began, 3)
-            except torch.OutOfMemoryError as error:
-                self._halve_micro_batch(error)
             except RuntimeError as error:
-                if "DataLoader worker" not in str(error) or self.supply.workers == 0:
+                if out_of_memory(error):
+                    self._use_less_memory(error)
+                elif "DataLoader worker" in str(error) and self.supply.workers:
+                    self._halve_workers(error)
+                else:
                     raise
-                self._halve_workers(error)
             self._back_to_epoch_start()
 
+    def _use_threads(self) -> None:
+        """Those of the epoch, whatever the process was left with."""
+        alone = self.tail is not None and self.epoch >= self.tail[0]
+        torch.set_num_threads(self.tail[1] if self.tail and alone else self.threads)
+
     def _train_and_validate(self) -> dict[str, Any]:
+        self._use_threads()
         stage = self.config.stage_at(self.epoch)
         if stage != self.stage:
             self._enter_stage(stage)
@@ -217,12 +226,15 @@ class Trainer:
 
     # -- falling back
 
-    def _halve_micro_batch(self, error: Exception) -> None:
+    def _use_less_memory(self, error: Exception) -> None:
+        when = "the test" if self.done else f"epoch {self.epoch + 1}"
+        if self.supply.leave_device():
+            self._fall_back(f"out of device memory in {when}: rows stay in main memory; the numbers are the same")
+            return
         size = self.engine.micro_batch or min(self.config.batch, len(self.tables["train"]))
         if size == 1:
             raise ExperimentError("out of device memory even with one image at a time") from error
         self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
-        when = "the test" if self.done else f"epoch {self.epoch + 1}"
         effect = (
             "the predictions are the same" if self.done else "BatchNorm sees those, so this is not strictly comparable"
         )
@@ -242,6 +254,7 @@ class Trainer:
 
     def _back_to_epoch_start(self) -> None:
         engine, fallbacks, corrupt = self.engine, self.fallbacks, self.corrupt
+        self.supply.forget()
         gc.collect()  # the traceback held the failed step's activations
         if engine.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -271,6 +284,7 @@ class Trainer:
         return metrics
 
     def _test(self) -> tuple[PassResult, Metrics]:
+        self._use_threads()
         self.model.load_state_dict(self.best["model"])
         return self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
 
@@ -286,6 +300,7 @@ class Trainer:
             "device": device_name(self.engine.device),
             "amp": self.engine.amp,
             "threads": self.threads,
+            "tail": self.tail,
             "path": "plain" if self.supply.plain else "fast",
             "workers": self.supply.workers,
             "micro_batch": self.engine.micro_batch,

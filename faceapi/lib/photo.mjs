@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import sharp from 'sharp';
 
+import { decodeBmp, isBmp } from './bmp.mjs';
 import { oneLine } from './errors.mjs';
 
 // One decoding thread and no operation cache: shards run side by side, and memory must stay flat.
@@ -10,8 +11,12 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 // The wasm heap ends at 4 GB, which takes the whole process down: the detector pads to a square and works on
-// several 32-bit copies of it, so a photo of 90 megapixels is too much. Only photos beyond this are shrunk.
+// several 32-bit copies of it, so a photo of 90 megapixels is too much. Only photos beyond this are thinned out. That
+// is what face-api's own resizing does, which looks at no more than four pixels of the photo for one of its input.
 const MAX_SIDE = 6000;
+
+// sharp reads more, drawings among them; these are the ones that the onnx engine reads too ("raw" is our own BMP).
+const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif', 'raw'];
 
 /** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
 async function readBytes(root, image) {
@@ -27,6 +32,28 @@ async function readBytes(root, image) {
   throw new Error('no such file');
 }
 
+/** Every step-th pixel of every step-th row, from the first on; a rest at the ends is left out. */
+function thinned({ data, info }, step) {
+  const width = Math.floor(info.width / step) || 1;
+  const height = Math.floor(info.height / step) || 1;
+  const pixels = Buffer.alloc(width * height * 3);
+  for (let y = 0, to = 0; y < height; y += 1) {
+    for (let x = 0, from = y * step * info.width * 3; x < width; x += 1, from += 3 * step, to += 3) {
+      pixels[to] = data[from];
+      pixels[to + 1] = data[from + 1];
+      pixels[to + 2] = data[from + 2];
+    }
+  }
+  return { pixels, width, height, scale: step };
+}
+
+function open(bytes) {
+  const options = { failOn: 'error', ignoreIcc: true };
+  if (!isBmp(bytes)) return sharp(bytes, options);
+  const { data, width, height } = decodeBmp(bytes);
+  return sharp(data, { ...options, raw: { width, height, channels: 3 } });
+}
+
 /**
  * {pixels, width, height, scale}: 8-bit RGB, and how many stored pixels one of its pixels spans; {reason} if the
  * photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation is NOT
@@ -34,17 +61,18 @@ async function readBytes(root, image) {
  */
 export async function loadPhoto(root, image) {
   try {
-    const photo = sharp(await readBytes(root, image), { failOn: 'error', ignoreIcc: true });
+    const photo = open(await readBytes(root, image));
     const stored = await photo.metadata();
+    if (!FORMATS.includes(stored.format)) throw new Error('unsupported image format');
     const { data, info } = await photo
-      .resize({ width: MAX_SIDE, height: MAX_SIDE, fit: 'inside', withoutEnlargement: true })
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
-    const scale = Math.max(stored.width, stored.height) / Math.max(info.width, info.height);
-    return { pixels: data, width: info.width, height: info.height, scale };
+    const step = Math.ceil(Math.max(info.width, info.height) / MAX_SIDE);
+    if (step > 1) return thinned({ data, info }, step);
+    return { pixels: data, width: info.width, height: info.height, scale: 1 };
   } catch (error) {
     return { reason: oneLine(error.message) };
   }

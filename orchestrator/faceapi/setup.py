@@ -1,4 +1,4 @@
-"""What the FaceAPI evaluation needs and depends on: Node, the evaluator, weights, label names (no Ray)."""
+"""What the FaceAPI evaluation needs and depends on: an engine, weights, label names (no Ray, no ONNX Runtime)."""
 
 from __future__ import annotations
 
@@ -7,38 +7,61 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from orchestrator.faceapi.weights import NETWORKS, check_weights, has_manifests, manifest_name
 from orchestrator.paths import ProjectPaths
 from orchestrator.settings import FaceApiSettings
 from trainable.atomic import read_json
 from trainable.errors import ConfigError, Problem
 from trainable.identity import Identity, ImageHashes, digest, file_digest, table_digests
-from trainable.tables import ImageTable, nfc
+from trainable.tables import Box, ImageTable, nfc
 
 NODE_DIR = Path(os.environ.get("EMOSWEEP_FACEAPI", Path(__file__).resolve().parents[2] / "faceapi"))
 EVALUATOR = "eval_faceapi.mjs"
-NETWORKS = ("tiny_face_detector_model", "face_expression_model")
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A ready evaluation: `node` runs `script` with the weights in `models`."""
+    """A ready evaluation with the weights in `models`: ours in Python ("onnx") or in Node ("node"), or a user's script.
 
-    node: str
-    script: Path
+    Except for "onnx", `node` runs `script`.
+    """
+
+    engine: Literal["onnx", "node", "script"]
     models: Path
-    own_script: bool
+    node: str = ""
+    script: Path = Path()
+
+    @property
+    def own_script(self) -> bool:
+        return self.engine == "script"
+
+
+@dataclass(frozen=True)
+class LabelledRow:
+    """A row of a split as the onnx engine wants it: `file` is absolute, `label` one of face-api's classes."""
+
+    path: str
+    file: Path
+    label: str
+    box: Box
 
 
 def prepare(settings: FaceApiSettings, paths: ProjectPaths) -> Evaluator:
-    """Find everything the evaluation needs.
+    """Find everything the evaluation needs; for the onnx engine that is the weights.
 
     Raises:
-        ConfigError: something is missing; says what to do.
+        ConfigError: something is missing or broken; says what to do.
     """
+    if settings.engine == "onnx" and settings.script is None:
+        models = find_models(settings, paths)
+        check_weights(models)
+        return Evaluator("onnx", models)
     node = shutil.which("node")
     if node is None:
-        raise ConfigError("node is not on the PATH; FaceAPI needs Node 18 or newer (or leave it out with --only)")
+        what = "--faceapi-script" if settings.script else "--faceapi-engine node"
+        raise ConfigError(f"node is not on the PATH; {what} needs Node 18 or newer (--faceapi-engine onnx does not)")
     own = settings.script is not None
     script = settings.script.resolve() if settings.script else NODE_DIR / EVALUATOR
     if not script.is_file():
@@ -48,20 +71,30 @@ def prepare(settings: FaceApiSettings, paths: ProjectPaths) -> Evaluator:
         raise ConfigError(f"{paths.faceapi_baseline}: no such folder; --faceapi-script is run there (runbook 5.4)")
     if not own and not (NODE_DIR / "node_modules").is_dir():
         raise ConfigError(f"the evaluator's packages are missing; run: npm ci --ignore-scripts --prefix {NODE_DIR}")
-    return Evaluator(node, script, find_models(settings, paths), own)
+    return Evaluator("script" if own else "node", find_models(settings, paths), node, script)
 
 
 def find_models(settings: FaceApiSettings, paths: ProjectPaths) -> Path:
-    """The weights: `--faceapi-models`, else the project's own folder, else the npm package's."""
+    """The weights: `--faceapi-models`, else the project's own folder, else the npm package's.
+
+    Raises:
+        ConfigError: there are none; names the three places.
+    """
     own = paths.faceapi_baseline / "models"
     package = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
     for folder in (settings.models,) if settings.models else (own, package):
-        if all((folder / f"{name}-weights_manifest.json").is_file() for name in NETWORKS):
+        if has_manifests(folder):
             return folder.resolve()
+    wanted = " and ".join(manifest_name(network) for network in NETWORKS)
     if settings.models:
-        wanted = ", ".join(f"{name}-weights_manifest.json" for name in NETWORKS)
-        raise ConfigError(f"--faceapi-models {settings.models}: must hold {wanted}")
-    raise ConfigError(f"no face-api weights in {own} nor in {package}; name their folder with --faceapi-models")
+        raise ConfigError(
+            f"--faceapi-models {settings.models}: must hold {wanted} "
+            f"(without the option the weights are looked for in {own}, then in {package})"
+        )
+    raise ConfigError(
+        f"no face-api weights: --faceapi-models DIR was not given, and {wanted} are neither in {own} nor in {package} "
+        f"(npm ci --ignore-scripts --prefix {NODE_DIR} brings the latter)"
+    )
 
 
 @functools.cache
@@ -83,7 +116,7 @@ def check_label_options(settings: FaceApiSettings) -> None:
 
 def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem]:
     """Rows whose label has no face-api class."""
-    names = {**label_names(), **{nfc(k): v for k, v in settings.labels.items()}}
+    known = _known_labels(settings)
     return [
         Problem(
             f"label {row.label!r} is none of face-api's",
@@ -93,8 +126,25 @@ def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem
             f"name it with --faceapi-label '{row.label}=CLASS'",
         )
         for row in table.rows
-        if row.label not in names and row.label.lower() not in names
+        if _key(row.label) not in known
     ]
+
+
+def labelled(table: ImageTable, settings: FaceApiSettings) -> list[LabelledRow]:
+    """The rows for the onnx engine, wherever it runs; all labels must be known (see `label_problems`)."""
+    known = _known_labels(settings)
+    return [
+        LabelledRow(row.path, row.file.absolute(), known[_key(row.label)], row.box) for row in table.rows if row.box
+    ]
+
+
+def _known_labels(settings: FaceApiSettings) -> dict[str, str]:
+    """Label to class, as faceapi/lib/labels.mjs reads them: the user's names win, case does not matter."""
+    return {_key(name): target for name, target in (*label_names().items(), *settings.labels.items())}
+
+
+def _key(label: str) -> str:
+    return nfc(label).strip().lower()
 
 
 def faceapi_identity(
@@ -107,7 +157,7 @@ def faceapi_identity(
         config: Identity = {"engine": "script", "script": file_digest(evaluator.script)}
     else:
         config = {
-            "engine": "node",
+            "engine": evaluator.engine,
             "input_size": settings.input_size,
             "score_threshold": settings.score_threshold,
             "labels": dict(sorted(settings.labels.items())),

@@ -16,13 +16,15 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from orchestrator.faceapi.networks import Networks, load_networks
 from orchestrator.faceapi.node import RESULT_COLUMNS, ShardResult, evaluate_rows, run_own_script
+from orchestrator.faceapi.setup import LabelledRow, labelled
 from orchestrator.inputs import Inputs
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Step
 from orchestrator.settings import FaceApiSettings
-from trainable.artifacts import environment
 from trainable.atomic import read_json, write_json, write_text
+from trainable.environment import environment
 from trainable.errors import ExperimentError
 from trainable.identity import digest
 from trainable.tables import ImageTable
@@ -67,6 +69,7 @@ class FaceApiJobs:
         self.inputs, self.settings, self.paths, self.limit, self.report = inputs, settings, paths, limit, report
         self.steps = list(steps)
         self.stop = stop
+        self.networks: Any = None  # the onnx engine's, in Ray's object store
         self.thread = threading.Thread(target=self._run, name="faceapi", daemon=True)
 
     def start(self) -> None:
@@ -75,11 +78,19 @@ class FaceApiJobs:
     def _run(self) -> None:
         try:
             splits = [self._open(step) for step in self.steps]
+            self._ship_networks()
             waiting = deque((s, i) for s in splits for i, result in enumerate(s.results) if result is None)
             self._evaluate(splits, waiting)
         except Exception as error:  # the thread's end must not be a silent one
             for step in self.steps:
                 self.report(step.name, "failed", f"{type(error).__name__}: {error}")
+
+    def _ship_networks(self) -> None:
+        """Workers get the onnx engine's networks with their rows, and need no weights of their own."""
+        evaluator = self.inputs.evaluator
+        if evaluator is not None and evaluator.engine == "onnx":
+            size, cache = self.settings.input_size, self.paths.networks
+            self.networks = ray.put(load_networks(evaluator.models, size, cache))
 
     def _open(self, step: Step) -> _Split:
         """The split with the shards that an interrupted run left."""
@@ -114,8 +125,11 @@ class FaceApiJobs:
         assert evaluator is not None
         if evaluator.own_script:
             return _own_script.remote(split.step.experiment, split.table, evaluator, self.paths, self.settings.models)
-        rows = split.table.rows[shard * ROWS_PER_SHARD : (shard + 1) * ROWS_PER_SHARD]
-        return _shard.remote(rows, self.paths.root.resolve(), self.settings, evaluator)
+        part = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD)
+        if evaluator.engine == "onnx":
+            rows = labelled(split.table, self.settings)[part]
+            return _onnx_shard.remote(rows, self.settings.score_threshold, self.networks)
+        return _node_shard.remote(split.table.rows[part], self.paths.root.resolve(), self.settings, evaluator)
 
     def _take(self, reference: Any, split: _Split, shard: int) -> None:
         try:
@@ -164,5 +178,12 @@ class FaceApiJobs:
 
 
 _retry = {"num_cpus": 0, "max_retries": RETRIES, "retry_exceptions": [ExperimentError], "scheduling_strategy": "SPREAD"}
-_shard = ray.remote(**_retry)(evaluate_rows)
+_node_shard = ray.remote(**_retry)(evaluate_rows)
 _own_script = ray.remote(**_retry)(run_own_script)
+
+
+@ray.remote(**_retry)
+def _onnx_shard(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:
+    from orchestrator.faceapi.onnx_engine import evaluate_rows  # ONNX Runtime is for workers
+
+    return evaluate_rows(rows, threshold, networks)

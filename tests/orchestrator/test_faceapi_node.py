@@ -31,7 +31,7 @@ def own_script(project: Path, text: str) -> node.ShardResult:
     program = shutil.which("node")
     if program is None:
         pytest.skip("node is not on the PATH")
-    evaluator = Evaluator(program, script, paths.faceapi_baseline / "models", own_script=True)
+    evaluator = Evaluator("script", paths.faceapi_baseline / "models", program, script)
     table = load_table(paths.faceapi_csv("M1"), project, boxes=True)
     return run_own_script(EXPERIMENTS[0], table, evaluator, paths, None)
 

@@ -54,7 +54,7 @@ def planner(root: Path, faceapi: dict[str, Any] | None = None, **recipe: Any) ->
     )
     inputs = check_inputs(select(TRAINED), settings, paths)
     photos = {split: load_table(paths.faceapi_csv(split), root, boxes=True) for split in ("M1", "M2")}
-    evaluator = Evaluator("node", root / "eval.mjs", root.parent / "face-api", own_script=False)
+    evaluator = Evaluator("onnx", root.parent / "face-api")
     return Planner(Inputs(inputs.training, photos, inputs.configs, evaluator), settings, paths)
 
 
@@ -437,7 +437,7 @@ def test_the_command_shows_every_step(root: Path, own_evaluator: list[str], cli:
     assert "probe_M2 18/6/9 5 1024 done 2026-01-02T03:04:05Z" in lines
     text = " ".join(lines)
     assert "finetune_K7 18/6/9 50 1024 interrupted goes on after epoch 7 of 50" in text
-    assert "faceapi_M1 3 – – stale config.engine node -> script" in text
+    assert "faceapi_M1 3 – – stale config.engine onnx -> script" in text
     assert lines[-1] == "to run: faceapi_M1 probe_M1 finetune_M1 faceapi_M2 finetune_K7"
     assert max(map(cell_len, done.stdout.splitlines()[:-1])) <= 80
     assert "…" not in done.stdout
@@ -467,7 +467,7 @@ def test_planning_loads_nothing_heavy(root: Path, own_evaluator: list[str]) -> N
         "try:\n"
         "    main()\n"
         "except SystemExit as end:\n"
-        "    heavy = ('torch', 'torchvision', 'ray', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'PIL')\n"
+        "    heavy = ('torch', 'torchvision', 'ray', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'PIL', 'onnx')\n"
         "    print(json.dumps([end.code, [name for name in heavy if name in sys.modules]]))\n"
     )
     done = subprocess.run(

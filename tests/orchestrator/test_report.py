@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from by_hand import KOREAN, RUNS, Cli, read_rows, write_faceapi, write_json, write_rows, write_run
+from by_hand import FINISHED, KOREAN, RUNS, Cli, read_rows, write_faceapi, write_json, write_rows, write_run
 
 from orchestrator.paths import ProjectPaths
 from orchestrator.report import write_reports
@@ -69,7 +69,7 @@ class Page(HTMLParser):
 
 def test_every_file_and_no_other(seven: Path) -> None:
     expected = {f"{name}_{kind}.csv" for name in EXPERIMENTS for kind in KINDS}
-    expected |= {"summary_overall_7exp.csv", "per_class_all_7exp.csv", "index.html"}
+    expected |= {"summary_overall_7exp.csv", "per_class_all_7exp.csv", "faceapi_rows_per_class.csv", "index.html"}
     assert {path.name for path in report(seven).iterdir()} == expected
 
 
@@ -180,7 +180,7 @@ def test_the_table_of_the_page(seven: Path) -> None:
 
 def test_the_matrices_of_the_page(seven: Path) -> None:
     page = Page(report(seven) / "index.html")
-    assert len(page.tables) == 8
+    assert len(page.tables) == 9
     k7 = page.tables[7]
     assert k7[0] == ["", *KOREAN]
     assert k7[6] == ["슬픔", "0", "0", "0", "0", "0", "1", "1"]
@@ -228,7 +228,7 @@ def test_the_command_rebuilds_all(seven: Path, cli: Cli) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"report: {seven}/reports/index.html" in done.stdout
     assert "74.94%" in done.stdout
-    assert len(list((seven / "reports").iterdir())) == 24
+    assert len(list((seven / "reports").iterdir())) == 25
 
 
 def test_the_command_where_nothing_ran_yet(tmp_path: Path, cli: Cli) -> None:
@@ -247,3 +247,32 @@ def test_results_elsewhere_than_the_data(seven: Path, tmp_path: Path, cli: Cli) 
     manifest = json.loads((seven / RUNS / "probe_M1_160" / "manifest.json").read_text(encoding="utf-8"))
     row = read_rows(seven / "reports" / "summary_overall_7exp.csv")[1]
     assert float(row["seconds"]) == manifest["seconds"]
+
+
+# -- FaceAPI, row by row
+
+
+def test_what_became_of_every_faceapi_row(seven: Path) -> None:
+    manifest = seven / "models/faceapi_baseline/results/faceapi_M2_eval.manifest.json"
+    remarks = ["unreadable: c.jpg: no such file", "unreadable: b.jpg and more: no such file"]
+    write_json(manifest, {"identity": {}, "finished": FINISHED, "unreadable_images": remarks})
+    rows = read_rows(report(seven) / "faceapi_rows_per_class.csv")
+    assert [" ".join(row.values()) for row in rows] == [
+        # experiment class rows matched correct iou_below undetected unreadable coverage matched_top1 top1_all_rows
+        "faceapi_M1 all 4 2 1 1 1 0 0.5 0.5 0.25",
+        "faceapi_M1 happy 2 2 1 0 0 0 1.0 0.5 0.5",
+        "faceapi_M1 sad 2 0 0 1 1 0 0.0 0.0 0.0",
+        "faceapi_M2 all 3 1 1 0 1 1 0.333333 1.0 0.333333",
+        "faceapi_M2 happy 1 1 1 0 0 0 1.0 1.0 1.0",
+        "faceapi_M2 sad 2 0 0 0 1 1 0.0 0.0 0.0",
+    ]
+    table = Page(seven / "reports" / "index.html").tables[-1]
+    assert table[1] == ["M1", "all", "4", "2", "1", "1", "1", "0", "50.00%", "50.00%", "25.00%"]
+    assert len(table) == 7
+
+
+def test_without_faceapi_results_there_is_no_such_table(seven: Path) -> None:
+    for split in ("M1", "M2"):
+        (seven / f"models/faceapi_baseline/results/faceapi_{split}_eval.csv").unlink()
+    assert read_rows(report(seven) / "faceapi_rows_per_class.csv") == []
+    assert "faceapi-rows" not in (seven / "reports" / "index.html").read_text(encoding="utf-8")

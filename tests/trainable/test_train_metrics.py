@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support
 
 from trainable.metrics import classification_metrics, confusion_counts
 
@@ -55,3 +56,14 @@ def test_confusion_counts_have_true_classes_down_and_predicted_across(pairs: lis
 def test_nothing_to_count_is_zero_everywhere() -> None:
     assert confusion_counts([], [], CLASSES) == [[0] * 3] * 3
     assert classification_metrics([], [], CLASSES)["macro_f1"] == 0
+
+
+@given(PAIRS)
+def test_metrics_are_scikit_learns_to_the_last_bit(pairs: list[tuple[str, str]]) -> None:
+    true, predicted = [t for t, _ in pairs], [p for _, p in pairs]
+    found = classification_metrics(true, predicted, CLASSES)["per_class"].values()
+    theirs = precision_recall_fscore_support(true, predicted, labels=CLASSES, zero_division=0)
+    assert [[row[name] for row in found] for name in ("precision", "recall", "f1", "support")] == [
+        column.tolist() for column in theirs
+    ]
+    assert classification_metrics(true, predicted, CLASSES)["macro_f1"] == float(theirs[2].mean())

@@ -27,9 +27,11 @@ from small_runs import (
 )
 from torch import Tensor
 
+from trainable import inputs as inputs_module
 from trainable import trainer as trainer_module
 from trainable.config import TrainConfig
 from trainable.data import FaceImages, ImageBatches, normalise
+from trainable.engine import Engine
 from trainable.errors import ExperimentError, InputError
 from trainable.history import HISTORY_COLUMNS
 from trainable.metrics import classification_metrics
@@ -514,6 +516,58 @@ def test_no_memory_for_one_image_is_the_end(
     monkeypatch.setattr(trainer_module, "train_epoch", Memory(0))
     with pytest.raises(ExperimentError, match="even with one image"):
         Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU).run()
+
+
+@pytest.mark.parametrize("text", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
+def test_libraries_that_run_out_of_memory_count_too(
+    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    errors: list[Exception] = [RuntimeError(text)]
+    train_epoch = trainer_module.train_epoch
+
+    def once(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return train_epoch(*args)
+
+    monkeypatch.setattr(trainer_module, "train_epoch", once)
+    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU)
+    assert run.step()["micro_batch"] == 4
+
+
+def test_rows_leave_the_device_before_the_micro_batch_is_halved(
+    shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The "device" is this CPU, which is made to keep rows as a GPU does. The numbers stay those of whole batches."""
+    specs = [spec_of(shared_project, tmp_path / name, finetune(weights)) for name in ("kept", "streamed")]
+    monkeypatch.setattr(inputs_module, "_resident", lambda rows, device: rows.gather(torch.arange(len(rows))))
+    Trainer(specs[0], CPU).run()
+    train_epoch = trainer_module.train_epoch
+
+    def cramped(forward: Any, inputs: Any, epoch: int, *rest: Any) -> Any:
+        if epoch == 2 and inputs.resident is not None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train_epoch(forward, inputs, epoch, *rest)
+
+    monkeypatch.setattr(trainer_module, "train_epoch", cramped)
+    Trainer(specs[1], CPU).run()
+    (told,) = manifest(specs[1].out)["fallbacks"]
+    assert told == "out of device memory in epoch 3: rows stay in main memory; the numbers are the same"
+    assert {row["micro_batch"] for row in history(specs[1].out)} == {"8"}
+    assert same_results(*(spec.out for spec in specs))
+
+
+def test_a_run_begun_on_a_cpu_goes_on_where_gradients_are_scaled(
+    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's scaler, on the CPU."""
+    spec = spec_of(shared_project, tmp_path / "out", probe())
+    Trainer(spec, CPU).step()
+    monkeypatch.setattr(Engine, "scaler", lambda engine: torch.amp.GradScaler("cpu"))
+    run = Trainer(spec, CPU)
+    assert run.epoch == 1
+    run.step()
+    assert run.state_dict()["scaler"]["scale"] == 65536.0
 
 
 @pytest.mark.parametrize("image", ["train_13.jpg", "val_02.jpg", "test_04.jpg"])

@@ -1,0 +1,65 @@
+"""The benchmark: every row a ratio (or a bounded figure) measured in this one run; a table and JSON.
+
+    python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
+
+Rows: five128, five1024, seven, probes, stage3, memory, decoders, growth. The peer is `runbook_baseline.py`: the
+runbook's commands done literally. What is compared runs alternately, on a machine that should do nothing else; all
+rows once take about an hour on two cores, most of it the peer's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.growth import drawn, growth
+from benchmarks.harness import Bench, Row, machine, write
+from benchmarks.steps import decoders, memory_of_a_trial, stage3_speed
+from benchmarks.sweeps import sixteen_probes
+from benchmarks.whole import beyond_the_busiest, five_experiments
+
+ROWS: dict[str, Callable[[Bench], list[Row]]] = {
+    "memory": lambda bench: [memory_of_a_trial(bench, bench.project)],
+    "decoders": lambda bench: [decoders(bench, bench.project)],
+    "probes": lambda bench: sixteen_probes(bench, 128),
+    "stage3": lambda bench: [stage3_speed(bench, drawn(bench), batch) for batch in (128, 1024)],
+    "seven": lambda bench: [beyond_the_busiest(bench, 128)],
+    "growth": lambda bench: [growth(bench, drawn(bench))],
+    "five128": lambda bench: five_experiments(bench, 128, 2.3),
+    "five1024": lambda bench: five_experiments(bench, 1024, 4.5),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project-root", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--repeat", type=int, default=1, help="of the whole commands")
+    options = parser.parse_args()
+    out = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options.project_root.resolve(), options.weights.resolve(), out, options.repeat)
+    about, rows = machine(), []
+    for name in options.rows:
+        rows += ROWS[name](bench)
+        write(out / "benchmarks.json", rows, about)
+        Console().print(table(rows))
+
+
+def table(rows: list[Row]) -> Table:
+    found = Table("what", "median", "from", "to", "target", "met")
+    for row in rows:
+        figures = [f"{value:.3g} {row.unit}" for value in (row.median, min(row.samples), max(row.samples))]
+        target = "" if row.target is None else f"{'>=' if row.at_least else '<='} {row.target:g}"
+        found.add_row(row.name, *figures, target, {None: "", True: "yes", False: "no"}[row.met])
+    return found
+
+
+if __name__ == "__main__":
+    main()

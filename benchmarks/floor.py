@@ -1,0 +1,119 @@
+"""The floor: stage-3 training steps alone, with the runbook's epochs and batch sizes, on resident synthetic batches.
+
+    python -m benchmarks.floor --project-root DIR --batch N
+
+Once in one process with all CPUs as threads, and once in two with one thread each: the longest experiment in the
+first, the others in the second. The first epoch of a process is timed (it takes its memory from the system), then
+some more, whose median stands for the rest. Prints JSON: seconds of both, and of the better one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from search_spaces.runbook import EXPERIMENTS
+from trainable.config import TrainConfig
+from trainable.engine import keep_freed_memory
+from trainable.model import build_model
+from trainable.stages import make_optimizer, set_stage, train_mode
+from trainable.tables import load_table
+
+EPOCHS = 3
+FINETUNES = ("finetune_K7", "finetune_M1", "finetune_M2")
+
+
+def sizes(project: Path) -> dict[str, tuple[int, int]]:
+    """Training images and stage-3 epochs of each finetune."""
+    found = {}
+    for experiment in EXPERIMENTS:
+        if experiment.name in FINETUNES:
+            assert experiment.epochs
+            csv = project / f"data_shared/cropped_faces_csv/train_{experiment.split}.csv"
+            found[experiment.name] = (len(load_table(csv, project)), experiment.epochs - round(0.3 * experiment.epochs))
+    return found
+
+
+class Stage3:
+    """A finetune in stage 3, with one resident batch of `batch` images, already normalised."""
+
+    def __init__(self, batch: int, threads: int) -> None:
+        keep_freed_memory()
+        torch.set_num_threads(threads)
+        config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
+        self.model, _ = build_model(config, [str(i) for i in range(7)])
+        set_stage(self.model, 3)
+        train_mode(self.model, 3)
+        self.optimizer = make_optimizer(self.model, config)
+        self.pixels = torch.randn(batch, 3, 160, 160).contiguous(memory_format=torch.channels_last)
+        self.labels = torch.randint(0, 7, (batch,))
+
+    def epoch(self, images: int) -> float:
+        """Seconds of the steps over so many images."""
+        began = time.perf_counter()
+        for start in range(0, images, len(self.pixels)):
+            n = min(len(self.pixels), images - start)
+            self.optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(self.model(self.pixels[:n]), self.labels[:n]).backward()
+            self.optimizer.step()
+        return time.perf_counter() - began
+
+
+def worker(jobs: list[tuple[int, int]], batch: int, threads: int) -> None:
+    """For each (images, epochs): seconds of them all. Waits for a line on stdin first."""
+    stage = Stage3(min(batch, max(images for images, _ in jobs)), threads)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    total = []
+    for images, epochs in jobs:
+        first = stage.epoch(images)
+        rest = [stage.epoch(images) for _ in range(EPOCHS)]
+        total.append(first + (epochs - 1) * statistics.median(rest))
+    print(json.dumps(total), flush=True)
+
+
+def together(groups: list[list[tuple[int, int]]], batch: int, threads: int) -> list[list[float]]:
+    """Run each group in a process of its own, all at once."""
+    command = [sys.executable, "-m", "benchmarks.floor", "--batch", str(batch), "--threads", str(threads), "--jobs"]
+    processes = [
+        subprocess.Popen([*command, json.dumps(g)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for g in groups
+    ]
+    for process in processes:
+        assert process.stdout and process.stdout.readline().strip() == "ready"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project-root", type=Path)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--jobs", type=json.loads)
+    options = parser.parse_args()
+    if options.jobs is not None:
+        worker(options.jobs, options.batch, options.threads)
+        return
+    found = sizes(options.project_root)
+    jobs = [found[name] for name in FINETUNES]
+    (one,) = together([jobs], options.batch, os.cpu_count() or 1)
+    two = together([jobs[:1], jobs[1:]], options.batch, 1)
+    seconds = {"one_process": sum(one), "two_processes": max(sum(two[0]), sum(two[1]))}
+    print(json.dumps({"seconds": min(seconds.values()), **seconds, "images": [n * e for n, e in jobs]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Out of device memory: a run halves its micro-batch until it fits, and gradients stay the batch's."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.gpu_rows.common import CLASSES, SEED, Learner, Row, Setup, images
+from trainable.config import PARTS, Resources, RunSpec, TrainConfig
+from trainable.engine import Engine
+from trainable.trainer import Trainer
+
+MOST = 1e-4
+SLACK = 1.5
+
+
+def check(setup: Setup) -> list[Row]:
+    return [_gradients(setup), _back_off(setup)]
+
+
+@dataclass(frozen=True)
+class PretendedMemory(Engine):
+    """On a CPU: there is room for `room` images."""
+
+    room: int = 0
+
+    def chunks(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+        found = super().chunks(*tensors)
+        if len(found[0][0]) > self.room:
+            raise torch.OutOfMemoryError("out of memory, as this check pretends")
+        return found
+
+
+def _gradients(setup: Setup) -> Row:
+    """Frozen BatchNorm, no AMP, no TF32: what is left is the order of float sums."""
+    batch = setup.sizes.memory_batch
+    usual, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        whole, parts = (_gradient(setup, batch, size) for size in (None, setup.sizes.memory_fits))
+    finally:
+        torch.backends.cudnn.allow_tf32 = usual
+    apart = float((whole - parts).norm() / whole.norm())
+    name = f"gradients of micro-batches of {setup.sizes.memory_fits} against batch {batch}"
+    return Row(name, apart, "relative", f"norm {float(whole.norm()):.3g}", f"<= {MOST:g}", apart <= MOST)
+
+
+def _gradient(setup: Setup, batch: int, micro_batch: int | None) -> Tensor:
+    """Of one batch, through the training loop at rate 0."""
+    learner = Learner(setup, 3, Engine(setup.device, amp=False, micro_batch=micro_batch))
+    learner.model.eval()
+    learner.optimizer = torch.optim.SGD(learner.model.parameters(), lr=0.0)
+    learner.epoch(learner.inputs(batch, batch))
+    return torch.cat([p.grad.flatten().double() for p in learner.model.parameters() if p.grad is not None])
+
+
+def _back_off(setup: Setup) -> Row:
+    """A finetune of three epochs, one a stage, in memory that has room for a part of its batch in stage 3."""
+    batch = setup.sizes.memory_batch
+    trainer = Trainer(_project(setup), Resources(setup.device.type, workers=0, plain=True))
+    limit = f"pretended, {setup.sizes.memory_fits} images"
+    if setup.cuda:
+        room = SLACK * _needed(setup)
+        limit = f"limit {room / 2**20:.0f} MiB"
+        torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
+    else:
+        trainer.engine = PretendedMemory(trainer.engine.device, trainer.engine.amp, room=setup.sizes.memory_fits)
+    try:
+        rows = [trainer.step() for _ in range(3)]
+    finally:
+        if setup.cuda:
+            torch.cuda.set_per_process_memory_fraction(1.0)
+    last = rows[-1]
+    passed = last["micro_batch"] < batch and bool(trainer.fallbacks) and math.isfinite(last["train_loss"])
+    name = f"micro-batch of batch {batch} when memory is short"
+    return Row(name, last["micro_batch"], "images", f"{limit}, {len(trainer.fallbacks)} times", f"< {batch}", passed)
+
+
+def _needed(setup: Setup) -> int:
+    """Bytes that stage 3 takes with the micro-batch that shall fit."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    learner = Learner(setup, 3, Engine(setup.device, amp=True, micro_batch=setup.sizes.memory_fits))
+    learner.epoch(learner.inputs(setup.sizes.memory_batch, setup.sizes.memory_batch, resident=False))
+    peak = torch.cuda.max_memory_reserved()
+    del learner
+    gc.collect()
+    torch.cuda.empty_cache()
+    return peak
+
+
+def _project(setup: Setup) -> RunSpec:
+    """One batch to train on, and few images for the rest, as files."""
+    root, batch = setup.folder, setup.sizes.memory_batch
+    config = TrainConfig(
+        "finetune", 3, lr_head=5e-4, lr_backbone=1e-4, batch=batch, weights="none", seed=SEED,
+        stage2_epoch=1, stage3_epoch=2,
+    )  # fmt: skip
+    pixels, labels = images(setup.sizes, batch)
+    counts = {"train": batch, "val": min(batch, 16), "test": 1}
+    csvs: dict[str, Path] = {}
+    for part in PARTS:
+        csvs[part] = root / f"{part}.csv"
+        with csvs[part].open("w", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(("path", "label"))
+            for i in range(counts[part]):
+                Image.fromarray(pixels[i].numpy()).save(root / f"{part}_{i}.bmp")
+                table.writerow((f"{part}_{i}.bmp", CLASSES[int(labels[i])]))
+    return RunSpec(root, csvs, root / "out", config)

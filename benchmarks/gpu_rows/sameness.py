@@ -1,0 +1,89 @@
+"""Stored half-precision features against the frozen layers run every time: the same logits?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images
+from trainable.data import Batch, EpochBatches, ImageBatches
+from trainable.engine import Engine
+from trainable.inputs import Inputs, PlainInputs
+from trainable.stages import train_mode
+
+MOST = 1e-2
+HEAD_FACTOR = 30
+"""A new head gives logits of some hundredths, which would all be within `MOST`; with this they are as trained ones."""
+
+
+def check(setup: Setup) -> list[Row]:
+    return [row for stage in (1, 2) for amp in (True, False) for row in _stage(setup, stage, amp)]
+
+
+class DecodedImages:
+    """Stands in for `ImageBatches`: the same order and flips, images that are decoded already."""
+
+    def __init__(self, pixels: Tensor, labels: Tensor, batch: int, seed: int | None) -> None:
+        self.pixels, self.labels = pixels, labels
+        self.sampler = EpochBatches(len(pixels), batch, seed)
+
+    def __len__(self) -> int:
+        return self.sampler.n
+
+    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+        self.sampler.epoch = epoch
+        for items in self.sampler:
+            at = torch.tensor([index for index, _ in items])
+            flips = torch.tensor([flip for _, flip in items]).view(-1, 1, 1, 1)
+            rows = self.pixels[at]
+            yield torch.where(flips, rows.flip(2), rows).permute(0, 3, 1, 2).contiguous(), self.labels[at], []
+
+
+def _stage(setup: Setup, stage: int, amp: bool) -> list[Row]:
+    engine = Engine(setup.device, amp)
+    plain, stored = Learner(setup, stage, engine), Learner(setup, stage, engine)
+    with torch.no_grad():
+        for learner in (plain, stored):
+            learner.model.get_parameter("classifier.3.weight").mul_(HEAD_FACTOR)
+    n, batch = setup.sizes.same
+    rows = []
+    for when in ("before training", "after a step"):
+        one = _logits(plain, _plain_inputs(plain, n, batch, None))
+        other = _logits(stored, stored.inputs(n, batch, seed=None))
+        apart = float((one - other).abs().max())
+        row = Row(f"stage {stage}, {'AMP' if amp else 'no AMP'}, {when}", apart, "max abs", _extent(one))
+        if amp:
+            row.target, row.passed = f"<= {MOST:g}", apart <= MOST and float(one.std(0).max()) > 10 * MOST
+        rows.append(row)
+        _one_step(plain, _plain_inputs(plain, batch, batch, SEED))
+        _one_step(stored, stored.inputs(batch, batch))
+    return rows
+
+
+def _plain_inputs(learner: Learner, n: int, batch: int, seed: int | None) -> PlainInputs:
+    pixels, labels = images(learner.setup.sizes, n)
+    decoded = DecodedImages(pixels, labels, batch, seed)
+    return PlainInputs(cast(ImageBatches, decoded), learner.cut, learner.engine)
+
+
+def _one_step(learner: Learner, inputs: Inputs) -> None:
+    """With the same dropout for all."""
+    torch.manual_seed(SEED)
+    learner.epoch(inputs)
+
+
+@torch.no_grad()
+def _logits(learner: Learner, inputs: Inputs) -> Tensor:
+    """In eval mode, float32 (n, classes)."""
+    learner.model.eval()
+    with learner.engine.autocast():
+        found = torch.cat([learner.cut.live(x) for x, _ in inputs.epoch()]).float()
+    train_mode(learner.model, learner.stage)
+    return found
+
+
+def _extent(logits: Tensor) -> str:
+    return f"logits {float(logits.min()):.3f} to {float(logits.max()):.3f}"

@@ -1,0 +1,72 @@
+"""Several trials on one GPU, each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
+
+from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, ratio_row
+from trainable.engine import Engine, keep_freed_memory
+
+PATIENCE_SECONDS = 120.0
+
+
+def check(setup: Setup) -> list[Row]:
+    """All measure at the same time, in windows that begin together."""
+    rows: list[Row] = []
+    one: list[float] = []
+    for count in setup.sizes.processes:
+        totals, reserved, used = _together(setup, count)
+        one = one or totals
+        name = f"{count} process{'es' if count > 1 else ''}, batch {setup.sizes.trial[1]}"
+        rows.append(rate_row(f"{name}, all together", totals))
+        if count > 1:
+            rows.append(ratio_row(f"{name}, to one process", totals, one))
+        if setup.cuda:
+            rows.append(Row(f"{name}, peak memory each", round(reserved), "MiB", f"with context {used / count:.0f}"))
+    return rows
+
+
+def _together(setup: Setup, count: int) -> tuple[list[float], float, float]:
+    """Images a second of all processes by window; the most MiB that one reserved; MiB in use on the device."""
+    spawned = multiprocessing.get_context("spawn")
+    barrier, results = spawned.Barrier(count), spawned.SimpleQueue()
+    idle = _in_use(setup)
+    spawn(_trial, (setup, count, barrier, results), nprocs=count, join=True)
+    found = [results.get() for _ in range(count)]
+    totals = [sum(rates) for rates in zip(*(rates for rates, _, _ in found), strict=True)]
+    return totals, max(reserved for _, reserved, _ in found), max(used for _, _, used in found) - idle
+
+
+def _trial(rank: int, setup: Setup, count: int, barrier: Any, results: Any) -> None:
+    setup = replace(setup, sizes=replace(setup.sizes, images=setup.sizes.trial[0]))  # draw no more than it trains on
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
+    keep_freed_memory()
+    learner = Learner(setup, 3, Engine(setup.device, amp=setup.cuda))
+    inputs = learner.inputs(*setup.sizes.trial)
+    learner.epoch(inputs)
+    rates = []
+    for _ in range(setup.sizes.repeats):
+        barrier.wait(PATIENCE_SECONDS)
+        began, done = time.perf_counter(), 0
+        while time.perf_counter() - began < setup.sizes.trial_window:
+            done += len(learner.epoch(inputs).predicted)  # which came from the device, so its work is done
+        rates.append(done / (time.perf_counter() - began))
+    barrier.wait(PATIENCE_SECONDS)
+    reserved = torch.cuda.max_memory_reserved() / 2**20 if setup.cuda else 0.0
+    results.put((rates, reserved, _in_use(setup)))
+    barrier.wait(PATIENCE_SECONDS)
+
+
+def _in_use(setup: Setup) -> float:
+    """MiB on the device, by whomever."""
+    if not setup.cuda:
+        return 0.0
+    free, total = torch.cuda.mem_get_info()
+    return (total - free) / 2**20

@@ -1,0 +1,169 @@
+"""Inside one process: the speed of stage 3 against its limit, decoders, memory of one more trial."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, Bench, Row
+
+PASSES = 5
+DECODED = 600
+
+
+def stage3_speed(bench: Bench, project: Path, batch: int) -> Row:
+    """Training images/s from the pack / the same step on one resident synthetic batch, interleaved."""
+    found = _in_process("stage3", bench, project, batch)
+    row = f"stage 3 from the pack / resident synthetic batch, batch {batch}"
+    return Row(row, "x", found["ratios"], 0.95, details=found)
+
+
+def memory_of_a_trial(bench: Bench, project: Path) -> Row:
+    """Private memory that inputs add to a process with a model, its optimizer and its activations."""
+    found = _in_process("memory", bench, project, 128)
+    return Row("private memory of one more trial's data", "MiB", found["mib"], 50.0, at_least=False, details=found)
+
+
+def decoders(bench: Bench, project: Path) -> Row:
+    """Milliseconds of Pillow / of torchvision's decoder for one crop, and how many have the same pixels."""
+    found = _in_process("decoders", bench, project, 0)
+    return Row("decoding a crop: Pillow / torchvision.io", "x", found["ratios"], details=found)
+
+
+def _in_process(what: str, bench: Bench, project: Path, batch: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.steps", what, project, bench.weights, batch]
+    environment = {**os.environ, "EMOSWEEP_CACHE": str(bench.out / "cache")}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+    """One thread, as a trial has beside another. Each sample is a pair of passes over the same number of images."""
+    import torch
+
+    from benchmarks.floor import Stage3
+    from trainable.inputs import PixelInputs
+    from trainable.loop import train_epoch
+
+    stage = Stage3(batch, 1)
+    rows, labels = _pixels(project, 4096)
+    inputs = PixelInputs(rows, labels, set(), batch, seed=1, device=torch.device("cpu"), both_flips=False)
+    engine = _engine()
+
+    def from_pack() -> None:
+        train_epoch(stage.model, inputs, 0, stage.optimizer, engine.scaler(), engine)
+
+    from_pack()
+    stage.epoch(len(labels))
+    pairs = []
+    for _ in range(PASSES):
+        real = _seconds(from_pack)
+        pairs.append((real, stage.epoch(len(labels))))
+    speed = len(labels) / statistics.median(real for real, _ in pairs)
+    return {"ratios": [s / r for r, s in pairs], "images_per_second": speed, "images": len(labels)}
+
+
+def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+    """What the inputs of all three stages add, after everything else a trial needs was there."""
+    import torch
+
+    from benchmarks.floor import Stage3
+    from trainable.config import PARTS, TrainConfig
+    from trainable.supply import Supply
+    from trainable.tables import load_table
+
+    stage = Stage3(batch, 1)
+    stage.epoch(batch)
+    csvs = {part: project / f"data_shared/cropped_faces_csv/{part}_M1.csv" for part in PARTS}
+    tables = {part: load_table(csv, project) for part, csv in csvs.items()}
+    classes = sorted(set(tables["train"].labels))
+    config = TrainConfig("finetune", 30, 5e-4, 1e-4, batch=batch, weights=str(weights))
+
+    def visit() -> Any:
+        supply = Supply(tables, classes, config, plain=False, workers=0, log=print)
+        for part in PARTS:
+            for number in (1, 2, 3):
+                for x, _ in supply.inputs(part, stage.model.eval(), number, _engine()).epoch():
+                    x.sum()
+        return supply
+
+    visit()  # fills the cache, as the trial before did
+    before = _private_mib()
+    supply = visit()
+    after = _private_mib()
+    torch.set_num_threads(1)
+    return {"mib": [after - before], "images": sum(map(len, tables.values())), "held": len(supply.tables)}
+
+
+def decoding(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+    import torch
+    from PIL import Image
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    from trainable.data import decode
+    from trainable.tables import load_table
+
+    table = load_table(project / "data_shared/cropped_faces_csv/train_M1.csv", project)
+    contents = [row.file.read_bytes() for row in table.rows[:DECODED]]
+    contents = [c for c in contents if Image.open(io.BytesIO(c)).format == "JPEG"]
+    tensors = [torch.frombuffer(bytearray(c), dtype=torch.uint8) for c in contents]
+    torch.set_num_threads(1)
+    same = sum(
+        torch.equal(decode_jpeg(t, ImageReadMode.RGB).permute(1, 2, 0), torch.from_numpy(decode(c)))
+        for c, t in zip(contents, tensors, strict=True)
+    )
+    pairs = []
+    for _ in range(PASSES):
+        pillow = _seconds(lambda: [decode(c) for c in contents])
+        pairs.append((pillow, _seconds(lambda: [decode_jpeg(t, ImageReadMode.RGB) for t in tensors])))
+    per_image = statistics.median(p for p, _ in pairs) / len(contents) * 1000
+    return {"ratios": [p / t for p, t in pairs], "pillow_ms": per_image, "same_pixels": same, "images": len(contents)}
+
+
+def _pixels(project: Path, least: int) -> tuple[Any, list[int]]:
+    from trainable.pack import ImagePack
+    from trainable.tables import load_table
+
+    table = load_table(project / "data_shared/cropped_faces_csv/train_M1.csv", project)
+    files = [row.file for row in table.rows][:least]
+    assert len(files) == least, f"{project}: {least} training images are needed"
+    pack = ImagePack()
+    pack.fill(files)
+    return pack.rows(files)[0], [i % 6 for i in range(len(files))]
+
+
+def _engine() -> Any:
+    import torch
+
+    from trainable.engine import Engine
+
+    return Engine(torch.device("cpu"), amp=False)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _private_mib() -> float:
+    """Memory of this process alone: all but the pages of mapped files, which whoever maps them shares."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) / 1024
+
+
+if __name__ == "__main__":
+    kind, root, weights_file, size = sys.argv[1:]
+    function = {"stage3": stage3, "memory": memory, "decoders": decoding}[kind]
+    print(json.dumps(function(Path(root), Path(weights_file), int(size))))

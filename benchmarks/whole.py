@@ -1,0 +1,78 @@
+"""Whole commands: the five MobileNet experiments against the runbook's commands and against the floor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, TRAINED, Bench, Row, manifest, ours, peer
+
+
+def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
+    """Peer / ours, and ours / floor. Ours starts with an empty cache, so decoding and features are in it."""
+    seconds: dict[str, list[float]] = {"ours": [], "peer": [], "floor": []}
+    beyond, decoded, floors = [], [], []
+    for _ in range(bench.repeat):
+        folder = bench.fresh(f"five_{batch}")
+        options = ("--only", ",".join(TRAINED), "--batch", batch)
+        seconds["ours"].append(ours(bench, folder, *options))
+        floors.append(floor(bench, batch))
+        seconds["floor"].append(floors[-1]["seconds"])
+        seconds["peer"].append(peer(bench, folder, "--batch", batch))
+        busiest = max(manifest(folder, name)["seconds"] for name in TRAINED)
+        beyond.append(seconds["ours"][-1] / busiest - 1)
+        decoded.append(decode_ratio(bench, folder))
+    ratios = [p / o for p, o in zip(seconds["peer"], seconds["ours"], strict=True)]
+    above = [o / f for o, f in zip(seconds["ours"], seconds["floor"], strict=True)]
+    return [
+        Row(f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details=seconds),
+        Row(f"five experiments, batch {batch}: ours / floor", "x", above, 1.2, at_least=False, details={"f": floors}),
+        Row(f"batch {batch}: wall beyond the longest trial", "share", beyond, 0.10, at_least=False),
+        Row(f"batch {batch}: images decoded / distinct", "x", decoded, 1.0, at_least=False),
+    ]
+
+
+def decode_ratio(bench: Bench, folder: Path) -> float:
+    """Rows in the pack's segments, duplicates counted, over the distinct images of the project's CSVs."""
+    import hashlib
+
+    import pyarrow as pa
+
+    from trainable.config import PARTS
+    from trainable.tables import load_table
+
+    files = set()
+    for split in ("M1", "M2", "K7"):
+        for part in PARTS:
+            csv = bench.project / f"data_shared/cropped_faces_csv/{part}_{split}.csv"
+            files |= {row.file for row in load_table(csv, bench.project).rows}
+    distinct = {hashlib.sha256(file.read_bytes()).digest() for file in files}
+    stored = 0
+    for segment in (folder / "cache/images").rglob("*.arrow"):
+        with pa.memory_map(str(segment)) as file:
+            stored += pa.ipc.open_file(file).get_batch(0).num_rows
+    return stored / len(distinct)
+
+
+def floor(bench: Bench, batch: int) -> dict[str, Any]:
+    """Seconds of the stage-3 steps alone, on resident synthetic data (see `benchmarks.floor`)."""
+    command = [sys.executable, "-m", "benchmarks.floor", "--project-root", str(bench.project), "--batch", str(batch)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def beyond_the_busiest(bench: Bench, batch: int) -> Row:
+    """All seven experiments: wall time beyond the longest trial, which is the busiest slot's work."""
+    samples, details = [], []
+    for _ in range(bench.repeat):
+        folder = bench.fresh("seven")
+        wall = ours(bench, folder, "--batch", batch)
+        busiest = max(manifest(folder, name)["seconds"] for name in TRAINED)
+        samples.append(wall / busiest - 1)
+        details.append({"wall": wall, "longest_trial": busiest})
+    row = f"run-all of seven, batch {batch}: wall beyond the longest trial"
+    return Row(row, "share", samples, 0.10, at_least=False, details={"runs": details})

@@ -1,0 +1,109 @@
+"""What a run needs besides Ray, made ready while Ray and the first trials start: checked weights, the image pack."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orchestrator.plan import Step
+from trainable.errors import CacheFull, ExperimentError
+
+Progress = Callable[[int, int], None]
+
+
+class Preparation:
+    """Runs in a thread of its own while the `with` block does.
+
+    Args:
+        steps: the MobileNet steps to come.
+        files: their images, for the pack; () to leave it.
+        progress: called with the number of images that are there and of those that are wanted.
+        stop: set where the run must not go on.
+    """
+
+    def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
+        self.steps, self.files, self.progress, self.stop = steps, files, progress, stop
+        self._error: BaseException | None = None
+        self._checked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What is wrong with the weights is told before what else went wrong meanwhile."""
+        if kind is None:
+            self.finish()
+        elif kind is not KeyboardInterrupt:
+            self.stop.set()
+            self._checked.wait()
+            if self._error is not None:
+                raise self._error
+
+    def finish(self) -> None:
+        """Wait until everything is ready.
+
+        Raises:
+            ConfigError: the weights are not to be had.
+        """
+        while self._thread.is_alive():
+            self._thread.join(0.5)  # a plain join would keep signals waiting
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        # The trials' processes import the same at the same time, and they are who is waited for.
+        if sys.platform == "linux":  # where threads have priorities of their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        try:
+            if self.steps:
+                import orchestrator.training  # brings Tune, a second's import
+            _check_weights(self.steps)
+            self._checked.set()
+            if self.files and not self.stop.is_set():
+                self._fill_pack()
+            import orchestrator.report  # noqa: F401 (needed at the end, when nothing else is left to do)
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+            self.stop.set()
+        finally:
+            self._checked.set()
+
+    def _fill_pack(self) -> None:
+        """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
+        from trainable.pack import ImagePack
+
+        pack = ImagePack()
+        with suppress(CacheFull, ExperimentError):
+            digests = set(pack.digests(self.files))
+            there = len(digests) - len(pack.store.missing(digests))
+
+            def advance(n: int) -> None:
+                nonlocal there
+                there += n
+                self.progress(there, len(digests))
+                if self.stop.is_set():
+                    raise ExperimentError("stopped")
+
+            advance(0)
+            pack.fill(self.files, advance=advance)
+
+
+def _check_weights(steps: Sequence[Step]) -> None:
+    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
+    configs = {step.config.weights: step.config for step in steps if step.config}
+    configs.pop("none", None)
+    if configs:
+        from trainable.model import build_model
+
+        for config in configs.values():
+            build_model(config, ["a", "b"])
