@@ -79,12 +79,12 @@ def test_a_wrong_limit_is_one_message_before_anything_starts(
         csvs = [f"--{part}-csv={path}" for part, path in csvs_of(shared_project).items()]
         command = python("-m", module, "--mode=probe", "--epochs=1", "--weights=none", f"--out={tmp_path / 'out'}")
         command += [*csvs, f"--project-root={shared_project}"]
-    environment = {**os.environ, "EMOSWEEP_CACHE_GB": "lots"}
+    environment = {**os.environ, "EMOSWEEP_CACHE_GB": "lots", "EMOSWEEP_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert done.stderr.count("$EMOSWEEP_CACHE_GB=lots: must be a number of gigabytes, 0 or more") == 1
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.iterdir())
 
 
 # -- clearing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from twins import (
 )
 
 from trainable.config import TrainConfig
+from trainable.segments import write_segment
 from trainable.trainer import Trainer
 
 
@@ -165,6 +167,24 @@ def test_a_cache_that_fills_up_on_the_way_changes_no_number(
     assert sum(path.stat().st_size for path in cache.rglob("*.arrow")) <= room
     stages = {json.loads((path.parent / "about.json").read_text())["stage"] for path in segments_of(cache, "features")}
     assert (2 in stages) == (full_in == 2.5)
+
+
+@pytest.mark.parametrize("rows", [(1024,), (5, 5, 96)], ids=["stage 1", "stage 2"])
+def test_a_disk_that_fills_up_while_features_are_written_changes_no_number(
+    rows: tuple[int, ...], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patched, since a test cannot fill the disk at this moment."""
+
+    def full(path: Path, keys: list[str], flags: list[bool], stored: torch.Tensor) -> None:
+        if stored.shape[1:] == rows:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_segment(path, keys, flags, stored)
+
+    project = sized_project(tmp_path / "project", 12, 5, 5)
+    config = three_stages(weights)
+    plain = trained(project, tmp_path / "plain", config, PLAIN)
+    monkeypatch.setattr("trainable.rowstore.write_segment", full)
+    assert_goes_on(project, tmp_path / "full", config, plain)
 
 
 def test_a_cache_with_room_for_one_part_at_a_time_is_filled_again(weights: Path, cache: Path, tmp_path: Path) -> None:
