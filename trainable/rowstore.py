@@ -50,6 +50,12 @@ class Rows:
         _ROWS.add(self)
         self._where = [(chunk, row) for chunk, row in places.tolist()]
 
+    @classmethod
+    def of(cls, rows: Tensor) -> Rows:
+        """Rows that lie in memory, (n, *shape): for measurements without a cache."""
+        places = torch.stack([torch.zeros(len(rows), dtype=torch.int64), torch.arange(len(rows))], 1)
+        return cls([rows], [], places, [False] * len(rows))
+
     def __len__(self) -> int:
         return len(self._where)
 
