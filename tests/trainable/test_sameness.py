@@ -81,16 +81,18 @@ def test_plain_and_fast_are_equal_through_all_stages_at_every_batch_size(
     assert test == 1 or tells_classes_apart(plain)
 
 
-@pytest.mark.parametrize("best", [1, 2, 3])
-def test_the_test_is_equal_whichever_stage_the_best_epoch_is_of(best: int, weights: Path, tmp_path: Path) -> None:
+def test_the_test_is_equal_whichever_stage_the_best_epoch_is_of(weights: Path, tmp_path: Path) -> None:
     """The best epoch is set by hand: which one it is depends on the images, and not on the path."""
     project = sized_project(tmp_path / "project", 12, 4, 9)
     for name, resources in (("plain", PLAIN), ("fast", CPU)):
         run = Trainer(spec_of(project, tmp_path / name, three_stages(weights)), resources)
         states = steps_with_states(run)
-        run.load_state_dict({**states[-1], "best": states[best - 1]["best"]})
-        run.finish()
-    assert_same(tmp_path / "plain", tmp_path / "fast")
+        for stage in (1, 2, 3):
+            run.load_state_dict({**states[-1], "best": states[stage - 1]["best"]})
+            run.finish()
+            run.spec.out.rename(tmp_path / f"{name}, best in stage {stage}")
+    for stage in (1, 2, 3):
+        assert_same(*(tmp_path / f"{name}, best in stage {stage}" for name in ("plain", "fast")))
 
 
 # -- what the cache holds before
@@ -196,13 +198,13 @@ def test_a_cache_with_room_for_one_part_at_a_time_is_filled_again(weights: Path,
         assert_same(plain, trained(project, tmp_path / "out", config))
 
 
-@pytest.mark.parametrize("place", ["a file", "a file/below", "x" * 300], ids=["file", "below a file", "too long"])
-def test_no_place_for_a_cache_changes_no_number(place: str, weights: Path, tmp_path: Path) -> None:
+def test_no_place_for_a_cache_changes_no_number(weights: Path, tmp_path: Path) -> None:
     project = sized_project(tmp_path / "project", 9, 3, 3)
     plain = trained(project, tmp_path / "plain", probe(weights), PLAIN)
     (tmp_path / "a file").write_text("mine")
-    with cache_at(tmp_path / place):
+    with cache_at(tmp_path / "a file"):
         assert_goes_on(project, tmp_path / "out", probe(weights), plain)
+    assert (tmp_path / "a file").read_text() == "mine"
 
 
 # -- how a run goes
