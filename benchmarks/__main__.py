@@ -2,8 +2,8 @@
 
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
-Rows: five128, five1024, seven, probes, stage3, memory, decoders, growth. The peer is `runbook_baseline.py`: the
-runbook's commands done literally. What is compared runs alternately, on a machine that should do nothing else; all
+Rows: memory, decoders, probes, stage3, seven, growth, five128, one1024, five1024. The peer is `runbook_baseline.py`:
+the runbook's commands done literally. What is compared runs alternately, on a machine that should do nothing else; all
 rows once take about an hour on two cores, most of it the peer's.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.growth import drawn, growth
 from benchmarks.harness import Bench, Row, machine, write
 from benchmarks.steps import decoders, memory_of_a_trial, stage3_speed
 from benchmarks.sweeps import sixteen_probes
-from benchmarks.whole import beyond_the_busiest, five_experiments
+from benchmarks.whole import beyond_the_busiest, five_experiments, one_experiment
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": lambda bench: [memory_of_a_trial(bench, bench.project)],
@@ -30,6 +30,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "seven": lambda bench: [beyond_the_busiest(bench, 128)],
     "growth": lambda bench: [growth(bench, drawn(bench))],
     "five128": lambda bench: five_experiments(bench, 128, 2.3),
+    "one1024": lambda bench: [one_experiment(bench, "finetune_M1", 1024)],
     "five1024": lambda bench: five_experiments(bench, 1024, 4.5),
 }
 

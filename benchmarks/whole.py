@@ -35,6 +35,18 @@ def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
     ]
 
 
+def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:
+    """Peer / ours for a single experiment, with an empty cache."""
+    ratios, details = [], []
+    for _ in range(bench.repeat):
+        folder = bench.fresh(f"{experiment}_{batch}")
+        mine = ours(bench, folder, "--only", experiment, "--batch", batch)
+        theirs = peer(bench, folder, "--only", f"{experiment}_160", "--batch", batch)
+        ratios.append(theirs / mine)
+        details.append({"ours": mine, "peer": theirs})
+    return Row(f"{experiment} alone, batch {batch}: peer / ours", "x", ratios, details={"runs": details})
+
+
 def decode_ratio(bench: Bench, folder: Path) -> float:
     """Rows in the pack's segments, duplicates counted, over the distinct images of the project's CSVs."""
     import hashlib
