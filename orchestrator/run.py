@@ -68,7 +68,7 @@ def run_steps(
     """Run what is to do of `steps`; what fails leaves the rest alone.
 
     Raises:
-        ConfigError: before anything starts: weights, cluster or resources are not to be had, or another run is on.
+        ConfigError: before a result is touched: weights, cluster or resources are not to be had, or another run is on.
     """
     paths = planner.paths
     todo = [step for step in steps if step.to_do]
@@ -120,7 +120,7 @@ def _execute(
     share = None
     if training:
         share = cluster.share(len(training), hardware.device, hardware.cpus_per_trial, hardware.gpus_per_trial)
-    # Beside training on CPUs, Node takes cores that trials count on: few at a time.
+    # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
     limit = max(1, cluster.cpus // 4) if training else max(1, cluster.cpus)
     jobs = FaceApiJobs(
         faceapi, planner.inputs, planner.settings.faceapi, planner.paths,

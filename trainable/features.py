@@ -76,8 +76,7 @@ class FrozenFeatures:
 
     def _from_trunk(self, keys: list[str]) -> Compute | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
-        store = self._store(2)
-        if self.cut.stage != 1 or store.missing(keys):
+        if self.cut.stage != 1 or (store := self._store(2)).missing(keys):
             return None
         trunk = store.rows(keys)  # held as well
         place = {key: number for number, key in enumerate(keys)}
