@@ -70,14 +70,3 @@ def finished_metrics(paths: RunPaths) -> dict[str, Any]:
         "test_macro_f1": test.get("macro_f1"),
         "test_accuracy": test.get("accuracy"),
     }
-
-
-def durations(history: Sequence[dict[str, Any]], test_seconds: float) -> dict[str, Any]:
-    """Seconds of each stage, and of the whole run with its test evaluation."""
-    stages: dict[str, float] = {}
-    for row in history:
-        stages[str(row["stage"])] = stages.get(str(row["stage"]), 0.0) + row["seconds"]
-    return {
-        "seconds_per_stage": {stage: round(seconds, 3) for stage, seconds in stages.items()},
-        "seconds": round(sum(stages.values()) + test_seconds, 3),
-    }

@@ -6,22 +6,22 @@ import gc
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import torch
 
-from trainable.artifacts import durations, load_checkpoint, save_checkpoint, write_results
+from trainable.artifacts import load_checkpoint, save_checkpoint, write_results
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
-from trainable.device import default_workers, device_name, out_of_memory, pick_device
+from trainable.device import default_workers, out_of_memory, pick_device
 from trainable.engine import Engine, give_back_memory, keep_freed_memory
-from trainable.environment import environment
 from trainable.errors import ExperimentError
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity
 from trainable.loop import PassResult, evaluate, train_epoch
+from trainable.manifest import manifest_of
 from trainable.metrics import Metrics, classification_metrics
 from trainable.model import build_model
 from trainable.paths import RunPaths
@@ -277,7 +277,7 @@ class Trainer:
             history=self.history,
             test=metrics,
             predictions=predictions,
-            manifest=self._manifest(seconds),
+            manifest=manifest_of(self, seconds),
         )
         self.supply.forget()
         give_back_memory()
@@ -287,30 +287,6 @@ class Trainer:
         self._use_threads()
         self.model.load_state_dict(self.best["model"])
         return self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
-
-    def _manifest(self, test_seconds: float) -> dict[str, Any]:
-        return {
-            "experiment": self.spec.name,
-            "identity": self.identity,
-            "config": asdict(self.config),
-            "classes": self.classes,
-            "csvs": {part: str(path) for part, path in self.spec.csvs.items()},
-            "rows": {part: len(table) for part, table in self.tables.items()},
-            "label_columns": {part: table.label_column for part, table in self.tables.items()},
-            "device": device_name(self.engine.device),
-            "amp": self.engine.amp,
-            "threads": self.threads,
-            "tail": self.tail,
-            "path": "plain" if self.supply.plain else "fast",
-            "workers": self.supply.workers,
-            "micro_batch": self.engine.micro_batch,
-            "fallbacks": self.fallbacks,
-            "corrupt_images": self.corrupt,
-            "started": self.started,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            **durations(self.history, test_seconds),
-            **environment(),
-        }
 
     def run(self) -> Metrics:
         """All epochs that are left, then `finish`."""
