@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.selection import matching
 from search_spaces.runbook import Experiment
-from trainable.config import TrainConfig
+from trainable.config import ClassWeighting, Schedule, TrainConfig
 from trainable.errors import ConfigError
 
 
@@ -30,6 +30,9 @@ class Overrides(BaseModel):
     stage3_epoch: int | None = None
     seed: int | None = None
     weights: str | None = None
+    label_smoothing: float | None = None
+    class_weighting: ClassWeighting | None = None
+    schedule: Schedule | None = None
 
 
 class Recipe(Overrides):

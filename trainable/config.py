@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trainable.errors import ConfigError
 
 Mode = Literal["probe", "finetune"]
+ClassWeighting = Literal["none", "inverse", "effective-number"]
+Schedule = Literal["constant", "cosine"]
 PARTS = ("train", "val", "test")
 IMAGE_SIZE = 160
 DEFAULT_SEED = 1337
+_LATER_FIELDS = ("label_smoothing", "class_weighting", "schedule")
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,9 @@ class TrainConfig:
 
     `lr_backbone` is the rate of everything that trains besides the head; a probe has none. `stage2_epoch` and
     `stage3_epoch` count from 0 and default to 0.1 and 0.3 of the epochs. `amp` None means on for CUDA only.
+
+    `label_smoothing` and `class_weighting` are of the training loss alone (see `trainable.objective`): validation and
+    test losses are plain cross-entropy, so that runs compare. `schedule` is of all learning rates, epoch by epoch.
 
     Raises:
         ConfigError: a value is out of range, or a finetune has no room for its three stages.
@@ -36,6 +43,9 @@ class TrainConfig:
     stage2_epoch: int | None = None
     stage3_epoch: int | None = None
     amp: bool | None = None
+    label_smoothing: float = 0.0
+    class_weighting: ClassWeighting = "none"
+    schedule: Schedule = "constant"
 
     def __post_init__(self) -> None:
         if self.mode not in ("probe", "finetune"):
@@ -58,6 +68,14 @@ class TrainConfig:
         for name, rate in rates.items():
             if not 0 <= rate < float("inf") or (rate == 0 and name == "lr_head"):
                 raise ConfigError(f"{name} must be a positive number, not {rate}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
+        for name, choice, choices in (
+            ("class_weighting", self.class_weighting, get_args(ClassWeighting)),
+            ("schedule", self.schedule, get_args(Schedule)),
+        ):
+            if choice not in choices:
+                raise ConfigError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {choice!r}")
 
     def _check_stages(self) -> None:
         if self.lr_backbone is None:
@@ -86,13 +104,28 @@ class TrainConfig:
         """The stage (1, 2 or 3) that `epoch` (from 0) belongs to."""
         return sum(epoch >= start for start in self.stage_starts)
 
+    def rates_at(self, epoch: int) -> tuple[float, float | None]:
+        """The learning rates of the head and of the rest in `epoch` (from 0).
+
+        They are a function of the epoch alone: a resumed run has no schedule to take up. A cosine begins at the full
+        rates and would reach 0 with the epoch after the last; it is one over the whole run, whatever the stages.
+        """
+        if self.schedule == "constant":
+            return self.lr_head, self.lr_backbone
+        factor = 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+        return self.lr_head * factor, None if self.lr_backbone is None else self.lr_backbone * factor
+
     def identity(self) -> dict[str, Any]:
         """The values that decide the result, with the stages written out. `weights` is not here: the file's
-        content counts, not its name (see `trainable.identity`)."""
+        content counts, not its name (see `trainable.identity`). What came later than the first results is here only
+        where it is not at its default, so that those are not stale."""
         values = asdict(self)
         values.pop("weights"), values.pop("stage2_epoch"), values.pop("stage3_epoch")
         if self.mode == "probe":
             values.pop("lr_backbone")
+        for name in _LATER_FIELDS:
+            if values[name] == getattr(TrainConfig, name):
+                values.pop(name)
         return {**values, "stage_starts": list(self.stage_starts)}
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainable.engine import Engine
 from trainable.inputs import Inputs
+from trainable.objective import CROSS_ENTROPY, Objective
 
 Forward = Callable[[Tensor], Tensor]
 """From inputs at the stage's boundary to logits (b, classes)."""
@@ -18,7 +19,7 @@ Forward = Callable[[Tensor], Tensor]
 
 @dataclass
 class PassResult:
-    """Sums over one pass. `predicted` holds class indices, int64 of shape (n,), in the order of the batches."""
+    """Means over one pass. `predicted` holds class indices, int64 of shape (n,), in the order of the batches."""
 
     loss: float
     accuracy: float
@@ -33,17 +34,24 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     engine: Engine,
+    objective: Objective = CROSS_ENTROPY,
 ) -> PassResult:
-    """Train on every batch of `epoch` once. The model's mode and what requires gradients are the caller's."""
+    """Train on every batch of `epoch` once. The model's mode and what requires gradients are the caller's.
+
+    Returns:
+        Its `loss` is that of `objective`.
+    """
     tally = _Tally(engine.device)
     for batch, labels in inputs.epoch(epoch):
         optimizer.zero_grad(set_to_none=True)
+        total = objective.total(labels)
         for x, y in engine.chunks(batch, labels):
             with engine.autocast():
                 logits = forward(x)
-                loss = F.cross_entropy(logits, y, reduction="sum")
-            scaler.scale(loss / len(labels)).backward()
+                loss = objective.summed(logits, y)
+            scaler.scale(loss / total).backward()
             tally.add(logits, y, loss)
+        tally.total += total
         scaler.step(optimizer)
         scaler.update()
     return tally.result(inputs)
@@ -59,6 +67,7 @@ def evaluate(forward: Forward, inputs: Inputs, engine: Engine) -> PassResult:
                 logits = forward(x)
                 loss = F.cross_entropy(logits, y, reduction="sum")
             tally.add(logits, y, loss)
+        tally.total += len(labels)
     return tally.result(inputs)
 
 
@@ -68,6 +77,7 @@ class _Tally:
     def __init__(self, device: torch.device) -> None:
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.total: Tensor | int = 0
         self.predicted: list[Tensor] = []
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
@@ -78,4 +88,4 @@ class _Tally:
 
     def result(self, inputs: Inputs) -> PassResult:
         n, predicted = len(inputs), torch.cat(self.predicted).cpu()
-        return PassResult(self.loss.item() / n, self.correct.item() / n, predicted, set(inputs.corrupt))
+        return PassResult(self.loss.item() / float(self.total), self.correct.item() / n, predicted, set(inputs.corrupt))

@@ -51,6 +51,12 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
 
 
+def set_rates(optimizer: torch.optim.Optimizer, head: float, rest: float | None) -> None:
+    """The learning rates of the next steps, for one of `make_optimizer`."""
+    for group, rate in zip(optimizer.param_groups, (head, rest), strict=False):  # stage 1 has the head's group only
+        group["lr"] = rate
+
+
 class Cut:
     """A model cut at the boundary of its stage: `live(frozen(x))` is `model(x)`.
 

@@ -24,8 +24,9 @@ from trainable.loop import PassResult, evaluate, train_epoch
 from trainable.manifest import manifest_of
 from trainable.metrics import Metrics, classification_metrics
 from trainable.model import build_model
+from trainable.objective import make_objective
 from trainable.paths import RunPaths
-from trainable.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.stages import Cut, make_optimizer, set_rates, set_stage, train_mode
 from trainable.supply import Supply
 from trainable.tables import load_table
 
@@ -67,6 +68,7 @@ class Trainer:
         device = pick_device(resources.device)
         amp = self.config.amp if self.config.amp is not None else device.type == "cuda"
         self.engine = Engine(device, amp)
+        self.objective = make_objective(self.config, self.tables["train"].labels, self.classes, device)
         workers = resources.workers if resources.workers is not None else default_workers(device)
         self.supply = Supply(
             self.tables, self.classes, self.config, plain=resources.plain, workers=workers, log=self.log
@@ -183,10 +185,12 @@ class Trainer:
         if stage != self.stage:
             self._enter_stage(stage)
         train_mode(self.model, stage)
+        lr_head, lr_backbone = self.config.rates_at(self.epoch)
+        set_rates(self.optimizer, lr_head, lr_backbone)
         inputs = self.supply.inputs("train", self.model, stage, self.engine)
         torch.manual_seed(derived_seed(self.config.seed, "dropout", self.epoch))
         forward = Cut(self.model, stage).live
-        train = train_epoch(forward, inputs, self.epoch, self.optimizer, self.scaler, self.engine)
+        train = train_epoch(forward, inputs, self.epoch, self.optimizer, self.scaler, self.engine, self.objective)
         val, metrics = self._evaluate("val", stage)
         self._note_corrupt("train", train)
         self._keep_best(metrics)
@@ -198,8 +202,8 @@ class Trainer:
             "val_loss": val.loss,
             "val_macro_f1": metrics["macro_f1"],
             "val_accuracy": metrics["accuracy"],
-            "lr_head": self.config.lr_head,
-            "lr_backbone": self.config.lr_backbone if stage > 1 else None,
+            "lr_head": lr_head,
+            "lr_backbone": lr_backbone if stage > 1 else None,
             "micro_batch": self.engine.micro_batch or self.config.batch,
         }
 

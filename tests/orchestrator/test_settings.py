@@ -135,7 +135,8 @@ def test_faceapi_values_out_of_range(values: dict[str, Any], words: str) -> None
 def test_a_recipe_of_everything(recipe_file: Path) -> None:
     values = {
         "epochs": 4, "batch": 8, "lr_head": 1e-3, "lr_backbone": 1, "weight_decay": 0.0, "stage2_epoch": 1,
-        "stage3_epoch": 2, "seed": 1, "weights": "none",
+        "stage3_epoch": 2, "seed": 1, "weights": "none", "label_smoothing": 0.1, "class_weighting": "effective-number",
+        "schedule": "cosine",
     }  # fmt: skip
     recipe_file.write_text(json.dumps({**values, "experiments": {"finetune_*": values}}), encoding="utf-8")
     found = load_recipe(recipe_file)

@@ -443,10 +443,12 @@ class Memory:
         self.room, self.since, self.late = room, since, late
         self.train_epoch = trainer_module.train_epoch
 
-    def __call__(self, forward: Any, inputs: Any, epoch: int, optimizer: Any, scaler: Any, engine: Any) -> Any:
+    def __call__(
+        self, forward: Any, inputs: Any, epoch: int, optimizer: Any, scaler: Any, engine: Any, *rest: Any
+    ) -> Any:
         enough = (engine.micro_batch or inputs.batch) <= self.room or epoch < self.since
         if self.late or enough:
-            result = self.train_epoch(forward, inputs, epoch, optimizer, scaler, engine)
+            result = self.train_epoch(forward, inputs, epoch, optimizer, scaler, engine, *rest)
         if not enough:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return result
