@@ -131,16 +131,25 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One training run: which data, into which folder, with which configuration."""
+    """One training run: which data, into which folder, with which configuration.
+
+    Without `test` it is a trial, of which many are compared: it never reads the test set, and leaves no weights.
+    """
 
     project_root: Path
     csvs: dict[str, Path]
     out: Path
     config: TrainConfig
+    test: bool = True
 
     @property
     def name(self) -> str:
         return self.out.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the split that this run reads."""
+        return PARTS if self.test else PARTS[:2]
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,14 @@ def weights_identity(weights: str) -> str:
 
 
 def training_identity(config: TrainConfig, tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
-    """The identity of one training run; compared key by key to say what changed."""
-    contents = hashes.of(row.file for part in PARTS for row in tables[part].rows)
-    data = {part: table_digests(tables[part], contents) for part in PARTS}
+    """The identity of one training run; compared key by key to say what changed.
+
+    Args:
+        tables: of the parts that the run reads; a trial does not depend on the test set.
+    """
+    parts = [part for part in PARTS if part in tables]
+    contents = hashes.of(row.file for part in parts for row in tables[part].rows)
+    data = {part: table_digests(tables[part], contents) for part in parts}
     return {"data": data, "weights": weights_identity(config.weights), "config": config.identity()}
 
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def manifest_of(run: Trainer, test_seconds: float) -> dict[str, Any]:
-    """The content of manifest.json."""
+    """The content of manifest.json; of the parts of the split, those that `run` has read."""
     return {
         "experiment": run.spec.name,
         "identity": run.identity,
         "config": asdict(run.config),
+        "test": run.spec.test,
         "classes": run.classes,
-        "csvs": {part: str(path) for part, path in run.spec.csvs.items()},
+        "csvs": {part: str(run.spec.csvs[part]) for part in run.tables},
         "rows": {part: len(table) for part, table in run.tables.items()},
         "label_columns": {part: table.label_column for part, table in run.tables.items()},
         "device": device_name(run.engine.device),
@@ -32,7 +33,7 @@ def manifest_of(run: Trainer, test_seconds: float) -> dict[str, Any]:
         "workers": run.supply.workers,
         "micro_batch": run.engine.micro_batch,
         "fallbacks": run.fallbacks,
-        "corrupt_images": run.corrupt,
+        "corrupt_images": {part: run.corrupt[part] for part in run.tables},
         "started": run.started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **durations(run.history, test_seconds),

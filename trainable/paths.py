@@ -57,3 +57,8 @@ class RunPaths:
     def results(self) -> tuple[Path, ...]:
         """The files that make a finished run, the manifest aside."""
         return (self.best, self.val_metrics, self.test_metrics, self.test_preds, self.classes, self.history)
+
+    @property
+    def trial_results(self) -> tuple[Path, ...]:
+        """Those of them that a run without a test leaves."""
+        return (self.val_metrics, self.classes, self.history)

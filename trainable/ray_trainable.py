@@ -75,6 +75,7 @@ def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[s
         "csvs": {part: str(path) for part, path in spec.csvs.items()},
         "out": str(spec.out),
         "config": vars(spec.config).copy(),
+        "test": spec.test,
         "resources": vars(resources).copy(),
         "identity": identity,
     }
@@ -88,6 +89,7 @@ def _trainer(job: dict[str, Any]) -> Trainer:
         csvs={part: Path(path) for part, path in job["csvs"].items()},
         out=Path(job["out"]),
         config=TrainConfig(**job["config"]),
+        test=job["test"],
     )
     return Trainer(
         spec,

@@ -62,7 +62,7 @@ class Trainer:
     ) -> None:
         resources = resources or Resources()
         self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
-        self.tables = {part: load_table(spec.csvs[part], spec.project_root) for part in PARTS}
+        self.tables = {part: load_table(spec.csvs[part], spec.project_root) for part in spec.parts}
         self.classes = sorted(set(self.tables["train"].labels))
         self.identity = identity or training_identity(self.config, self.tables, ImageHashes())
         device = pick_device(resources.device)
@@ -268,29 +268,33 @@ class Trainer:
     # -- the end
 
     def finish(self) -> Metrics:
-        """Evaluate test once, with the best weights, and write all artifacts. Returns the test metrics."""
-        (result, metrics), seconds = self._insist(self._test)
-        predictions = [
-            (row.path, row.label, self.classes[i])
-            for row, i in zip(self.tables["test"].rows, result.predicted.tolist(), strict=True)
-        ]
+        """Evaluate test once, with the best weights, and write all artifacts.
+
+        Returns:
+            The test metrics; those of the best validation where the run has no test.
+        """
+        test, seconds = self._insist(self._test) if self.spec.test else (None, 0.0)
         write_results(
             self.spec,
             self.classes,
             best=self.best,
             history=self.history,
-            test=metrics,
-            predictions=predictions,
+            test=test,
             manifest=manifest_of(self, seconds),
         )
         self.supply.forget()
         give_back_memory()
-        return metrics
+        return test[0] if test else self.best["metrics"]
 
-    def _test(self) -> tuple[PassResult, Metrics]:
+    def _test(self) -> tuple[Metrics, list[tuple[str, str, str]]]:
+        """Metrics and the rows of test_preds.csv."""
         self._use_threads()
         self.model.load_state_dict(self.best["model"])
-        return self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
+        result, metrics = self._evaluate("test", self.config.stage_at(self.best["metrics"]["epoch"] - 1))
+        rows = self.tables["test"].rows
+        return metrics, [
+            (row.path, row.label, self.classes[i]) for row, i in zip(rows, result.predicted.tolist(), strict=True)
+        ]
 
     def run(self) -> Metrics:
         """All epochs that are left, then `finish`."""
