@@ -44,7 +44,7 @@ class StagedTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         trainer = self.trainer
         row = trainer.history[-1] if trainer.done else trainer.step()
-        result = {**row, "epochs": trainer.config.epochs, "done": trainer.done}
+        result = {**row, "epochs": trainer.config.epochs, "done": trainer.done, **_past(trainer)}
         if trainer.done:
             from trainable.artifacts import finished_metrics
 
@@ -65,6 +65,16 @@ class StagedTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self._trainer = None
+
+
+def _past(trainer: Trainer) -> dict[str, Any]:
+    """The trial so far, which a scheduler that was started again has not seen."""
+    scores = [float(row["val_macro_f1"]) for row in trainer.history]
+    return {
+        "scores": scores,
+        "stages": [row["stage"] for row in trainer.history],
+        "best_val_macro_f1": max(scores),
+    }
 
 
 def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[str, Any]:
