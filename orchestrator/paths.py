@@ -34,7 +34,10 @@ class ProjectPaths:
     # -- results
 
     def run(self, experiment: Experiment) -> RunPaths:
-        return RunPaths(self.output / "models" / "mobilenetv3_classifier" / "runs" / experiment.folder)
+        classifier = self.output / "models" / "mobilenetv3_classifier"
+        if experiment.trial:
+            return RunPaths(classifier / "sweeps" / experiment.folder / experiment.trial)
+        return RunPaths(classifier / "runs" / experiment.folder)
 
     def faceapi_results(self, experiment: Experiment) -> Path:
         return self.output / "models" / "faceapi_baseline" / "results" / f"{experiment.folder}_eval.csv"
@@ -47,7 +50,10 @@ class ProjectPaths:
 
     def results(self, experiment: Experiment) -> tuple[Path, ...]:
         """The files a finished experiment has, the manifest aside."""
-        return self.run(experiment).results if experiment.trains else (self.faceapi_results(experiment),)
+        if not experiment.trains:
+            return (self.faceapi_results(experiment),)
+        run = self.run(experiment)
+        return run.results if experiment.test else run.trial_results
 
     # -- reports
 
@@ -74,6 +80,10 @@ class ProjectPaths:
     def report(self, experiment: Experiment, kind: str) -> Path:
         """`kind` is cm_counts, cm_row_normalized or per_class_metrics."""
         return self.reports / f"{experiment.folder}_{kind}.csv"
+
+    def sweep(self, experiment: Experiment, kind: str) -> Path:
+        """`kind` is a file name's end: .csv (a row a trial), _best.json, _confirmation.csv or _verdict.json."""
+        return self.reports / "sweeps" / f"{experiment.folder}{kind}"
 
     # -- our own
 

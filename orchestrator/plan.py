@@ -14,7 +14,14 @@ from orchestrator.settings import Settings
 from search_spaces.runbook import Experiment
 from trainable.atomic import read_json
 from trainable.config import TrainConfig
-from trainable.identity import Identity, ImageHashes, differences, training_identity
+from trainable.identity import (
+    Identity,
+    ImageHashes,
+    data_identity,
+    differences,
+    run_identity,
+    weights_identity,
+)
 
 Status = Literal["done", "stale", "interrupted", "new"]
 
@@ -34,6 +41,8 @@ class Step:
     why: str
     config: TrainConfig | None = None
     identity: Identity | None = None
+    sweep: str | None = None
+    """The experiment whose sweep this is a trial of; it is judged by the sweep's policy unless it tests."""
 
     @property
     def name(self) -> str:
@@ -50,6 +59,8 @@ class Planner:
     def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
         self.inputs, self.settings, self.paths = inputs, settings, paths
         self.hashes = ImageHashes(paths.image_hashes)
+        self._data: dict[str, Identity] = {}
+        self._weights: dict[str, str] = {}
 
     def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Step]:
         """A step per experiment, in the given order; with `fresh` nothing counts as done."""
@@ -57,22 +68,38 @@ class Planner:
 
     def identify(self, step: Step) -> Step:
         """The step with its identity; reads image contents that are not in the cache."""
-        return step if step.identity else replace(step, identity=self._identity(step.experiment))
+        return step if step.identity else replace(step, identity=self._identity(step))
+
+    def trial(self, experiment: Experiment, config: TrainConfig, sweep: str, *, stopped_counts: bool = True) -> Step:
+        """A trial of a sweep as a step.
+
+        Args:
+            experiment: with `trial` set.
+            stopped_counts: a trial that its policy stopped is done.
+        """
+        step = replace(self._new(experiment, config), sweep=sweep)
+        note = _record(self.paths.run(experiment).stopped)
+        if note and stopped_counts:
+            step = self.identify(step)
+            if note["identity"] == step.identity and note["final"]:
+                return replace(step, status="done", why=note["why"])
+        return self._compare(step)
 
     def _step(self, experiment: Experiment, fresh: bool) -> Step:
-        if experiment.trains:
-            config = self.inputs.configs[experiment.name]
+        step = self._new(experiment, self.inputs.configs[experiment.name] if experiment.trains else None)
+        return replace(step, why="--fresh") if fresh else self._compare(step)
+
+    def _new(self, experiment: Experiment, config: TrainConfig | None) -> Step:
+        if config is not None:
             tables = self.inputs.training[experiment.split]
             rows = tuple(len(table) for table in tables.values())
             # Frozen stages have no backward pass, which is about two thirds of an epoch.
             frozen = config.stage_starts[-1] if config.mode == "finetune" else config.epochs
             work = rows[0] * (config.epochs - 2 / 3 * frozen)
         else:
-            config = None
             rows = (len(self.inputs.faceapi[experiment.split]),)
             work = float(rows[0])
-        step = Step(experiment, rows, work, "new", "never ran", config)
-        return replace(step, why="--fresh") if fresh else self._compare(step)
+        return Step(experiment, rows, work, "new", "never ran", config)
 
     def _compare(self, step: Step) -> Step:
         """Hold the step against what is on disk."""
@@ -96,13 +123,19 @@ class Planner:
             why = f"{', '.join(lost)} is missing"
         return replace(step, status=status, why=why)
 
-    def _identity(self, experiment: Experiment) -> Identity:
-        if experiment.trains:
-            config = self.inputs.configs[experiment.name]
-            return training_identity(config, self.inputs.training[experiment.split], self.hashes)
+    def _identity(self, step: Step) -> Identity:
+        split = step.experiment.split
+        if step.config is not None:
+            if split not in self._data:
+                self._data[split] = data_identity(self.inputs.training[split], self.hashes)
+            weights = step.config.weights
+            if weights not in self._weights:
+                self._weights[weights] = weights_identity(weights)
+            parts = step.experiment.parts
+            data = {part: self._data[split][part] for part in parts}
+            return run_identity(step.config, data, self._weights[weights])
         assert self.inputs.evaluator is not None
-        table = self.inputs.faceapi[experiment.split]
-        return faceapi_identity(table, self.settings.faceapi, self.inputs.evaluator, self.hashes)
+        return faceapi_identity(self.inputs.faceapi[split], self.settings.faceapi, self.inputs.evaluator, self.hashes)
 
 
 def _epochs(step: Step) -> int:

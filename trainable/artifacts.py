@@ -27,7 +27,17 @@ def save_torch(path: Path, value: Any) -> None:
 def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
     """The state of a run between two epochs, and a note that says what it is without torch."""
     save_torch(paths.checkpoint, state)
-    write_json(paths.checkpoint_note, {"identity": state["identity"], "epoch": state["epoch"]})
+    note = {"identity": state["identity"], "epoch": state["epoch"], **past(state["history"])}
+    write_json(paths.checkpoint_note, note)
+
+
+def past(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A run so far, an item an epoch: what a scheduler judges it by."""
+    return {
+        "scores": [float(row["val_macro_f1"]) for row in history],
+        "stages": [row["stage"] for row in history],
+        "seconds": round(sum(row["seconds"] for row in history), 3),
+    }
 
 
 def load_checkpoint(paths: RunPaths, identity: Identity) -> dict[str, Any] | None:

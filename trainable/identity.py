@@ -129,16 +129,25 @@ def weights_identity(weights: str) -> str:
     return f"sha256:{file_digest(path)}"
 
 
-def training_identity(config: TrainConfig, tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
-    """The identity of one training run; compared key by key to say what changed.
+def data_identity(tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
+    """Digests of train, val and test: the data's part of a run's identity.
 
     Args:
         tables: of the parts that the run reads; a trial does not depend on the test set.
     """
     parts = [part for part in PARTS if part in tables]
     contents = hashes.of(row.file for part in parts for row in tables[part].rows)
-    data = {part: table_digests(tables[part], contents) for part in parts}
-    return {"data": data, "weights": weights_identity(config.weights), "config": config.identity()}
+    return {part: table_digests(tables[part], contents) for part in parts}
+
+
+def run_identity(config: TrainConfig, data: Identity, weights: str) -> Identity:
+    """The identity of a run from its parts (see `data_identity`, `weights_identity`)."""
+    return {"data": data, "weights": weights, "config": config.identity()}
+
+
+def training_identity(config: TrainConfig, tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
+    """The identity of one training run; compared key by key to say what changed."""
+    return run_identity(config, data_identity(tables, hashes), weights_identity(config.weights))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

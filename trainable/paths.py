@@ -62,3 +62,8 @@ class RunPaths:
     def trial_results(self) -> tuple[Path, ...]:
         """Those of them that a run without a test leaves."""
         return (self.val_metrics, self.classes, self.history)
+
+    @property
+    def stopped(self) -> Path:
+        """Why a trial was stopped before its end, and what it had shown."""
+        return self.out / "stopped.json"

@@ -42,12 +42,13 @@ class StagedTrainable(tune.Trainable):
         return self._trainer
 
     def step(self) -> dict[str, Any]:
+        from trainable.artifacts import finished_metrics, past
+
         trainer = self.trainer
         row = trainer.history[-1] if trainer.done else trainer.step()
-        result = {**row, "epochs": trainer.config.epochs, "done": trainer.done, **_past(trainer)}
+        # The whole past, since a scheduler that was started again has not seen it.
+        result = {**row, **past(trainer.history), "epochs": trainer.config.epochs, "done": trainer.done}
         if trainer.done:
-            from trainable.artifacts import finished_metrics
-
             trainer.finish()
             result |= finished_metrics(trainer.paths)
         return result
@@ -65,16 +66,6 @@ class StagedTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self._trainer = None
-
-
-def _past(trainer: Trainer) -> dict[str, Any]:
-    """The trial so far, which a scheduler that was started again has not seen."""
-    scores = [float(row["val_macro_f1"]) for row in trainer.history]
-    return {
-        "scores": scores,
-        "stages": [row["stage"] for row in trainer.history],
-        "best_val_macro_f1": max(scores),
-    }
 
 
 def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[str, Any]:

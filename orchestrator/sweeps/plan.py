@@ -1,0 +1,184 @@
+"""From an experiment and a space to the trials of a sweep: checked, named and compared with what is on disk (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from orchestrator.plan import Planner, Step
+from orchestrator.sweeps.policies import SCHEDULERS
+from orchestrator.sweeps.sampling import SAMPLES, Point, is_grid, points
+from search_spaces.domains import Choice, Domain, Grid, Space
+from search_spaces.runbook import Experiment
+from search_spaces.spaces import SPACES
+from trainable.config import TrainConfig
+from trainable.errors import ConfigError
+from trainable.identity import digest, weights_identity
+
+NOT_SWEPT = {
+    "mode": "is the experiment's",
+    "seed": "is the sweep's: the winners are run again on other seeds",
+    "weights": "is the whole run's (--weights)",
+    "amp": "is the whole run's",
+}
+_FINETUNE_ONLY = ("lr_backbone", "stage2_epoch", "stage3_epoch")
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What is swept and how.
+
+    `num_samples` counts the default configuration; None is 16, and a grid's own size. `confirm` is on how many new
+    seeds the best are run again. `budget` is in seconds.
+    """
+
+    space: str = "lr"
+    num_samples: int | None = None
+    search: str = "sobol"
+    scheduler: str = "asha"
+    confirm: int = 5
+    budget: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("--search", self.search, ("sobol", "random")),
+            ("--scheduler", self.scheduler, SCHEDULERS),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
+        if self.num_samples is not None and self.num_samples < 2:
+            raise ConfigError(f"--num-samples must be at least 2 (the default is one of them), not {self.num_samples}")
+        if self.confirm < 0:
+            raise ConfigError(f"--confirm must be at least 0, not {self.confirm}")
+        if self.budget is not None and not self.budget > 0:
+            raise ConfigError(f"--time-budget must be more than 0, not {self.budget:g}")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The trials of one experiment's sweep. The first is the default configuration: in `run-all` the fixed run."""
+
+    base: Experiment
+    options: SweepOptions
+    parameters: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def default(self) -> Step:
+        return self.steps[0]
+
+    @property
+    def trials(self) -> tuple[Step, ...]:
+        """Those that are not a fixed run of the same `run-all`."""
+        return tuple(step for step in self.steps if step.sweep is not None)
+
+    def values(self, step: Step) -> dict[str, Any]:
+        """The swept parameters of a trial."""
+        return {name: getattr(step.config, name) for name in self.parameters}
+
+
+def plan_sweep(base: Step, space: Space, options: SweepOptions, planner: Planner, *, fixed: bool) -> Sweep:
+    """The sweep of an experiment.
+
+    Args:
+        base: the experiment's own step, whose configuration is the default.
+        fixed: `base` runs in the same run, or is done, and so is the default's trial.
+
+    Raises:
+        ConfigError: the space is empty, or has an unknown parameter or a value that makes no run.
+    """
+    assert base.config is not None
+    configs = list(_configs(base, space, options))
+    steps = [base] if fixed else [_trial(base, base.config, 0, options, planner)]
+    steps += [_trial(base, config, number, options, planner) for number, config in enumerate(configs, 1)]
+    return Sweep(base.experiment, options, tuple(space), tuple(steps))
+
+
+def plan_space(base: Step, options: SweepOptions) -> Space:
+    """The space of `--space`, around the experiment's default.
+
+    Raises:
+        ConfigError: there is no such space.
+    """
+    assert base.config is not None
+    if options.space in SPACES:
+        return SPACES[options.space](base.config)
+    from orchestrator.sweeps.user_space import load_space
+
+    return load_space(options.space)
+
+
+def trial_of(base: Experiment, config: TrainConfig, number: int, *, test: bool) -> Experiment:
+    """The experiment of a trial. Its folder is named by its configuration and seed, so the same trial has the same
+    folder in every sweep; its name by its number in this one."""
+    values = {"config": config.identity(), "weights": weights_identity(config.weights)}
+    seed = values["config"].pop("seed")  # type: ignore[attr-defined]
+    name = f"{base.name}#{number}" if not test else f"{base.name}#{number}/{seed}"
+    return replace(base, name=name, trial=f"{digest(values)[:10]}-s{seed}", test=test)
+
+
+def _trial(base: Step, config: TrainConfig, number: int, options: SweepOptions, planner: Planner) -> Step:
+    experiment = trial_of(base.experiment, config, number, test=False)
+    return planner.trial(experiment, config, base.name, stopped_counts=options.scheduler != "none")
+
+
+def _configs(base: Step, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:
+    """The configurations besides the default, none twice."""
+    default = base.config
+    assert default is not None
+    check_space(base, space, options)
+    seen = {default}
+    for point in points(space, options.num_samples or SAMPLES, options.search, default.seed):  # type: ignore[arg-type]
+        config = _config(base, point, options)
+        if config not in seen:
+            seen.add(config)
+            yield config
+
+
+def check_space(base: Step, space: Space, options: SweepOptions) -> None:
+    """Raises ConfigError: what is wrong with the space, naming the parameter."""
+    where = f"--space {options.space}"
+    if not space:
+        raise ConfigError(f"{where}: is empty; name at least one parameter")
+    default = base.config
+    assert default is not None
+    known = {f.name for f in fields(TrainConfig)} - set(NOT_SWEPT)
+    for name in space:
+        if name in NOT_SWEPT:
+            raise ConfigError(f"{where}: {name} cannot be swept; it {NOT_SWEPT[name]}")
+        if name not in known:
+            raise ConfigError(f"{where}: {name}: no such parameter (there are: {' '.join(sorted(known))})")
+        if default.mode == "probe" and name in _FINETUNE_ONLY:
+            raise ConfigError(f"{where}: {name}: {base.name} has none; a probe trains its head only")
+    if is_grid(space) and options.num_samples is not None:
+        size = len(list(points(space, SAMPLES, "sobol", 0)))
+        raise ConfigError(f"{where}: a grid has a size of its own ({size} points); leave --num-samples out")
+    for name, domain in space.items():
+        for value in _extremes(domain):
+            _config(base, {name: value}, options)
+
+
+def _extremes(domain: Any) -> Sequence[Any]:
+    if isinstance(domain, Grid):
+        return domain.values
+    if isinstance(domain, Choice):
+        return domain.options
+    return [domain.at(0.0), domain.at(1 - 1e-9)] if isinstance(domain, Domain) else [domain]
+
+
+def _config(base: Step, point: Point, options: SweepOptions) -> TrainConfig:
+    default = base.config
+    assert default is not None
+    types = {f.name: f.type for f in fields(TrainConfig)}
+    for name, value in point.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        wanted = str(types[name])
+        fits = number if "float" in wanted else isinstance(value, int) and number if "int" in wanted else True
+        if not fits:
+            raise ConfigError(f"--space {options.space}: {name}: must be of type {wanted}, not {value!r}")
+    try:
+        return replace(default, **point)
+    except ConfigError as error:
+        values = ", ".join(f"{name}={value}" for name, value in point.items())
+        raise ConfigError(f"--space {options.space}: {values}: {error}") from error
