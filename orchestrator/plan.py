@@ -70,7 +70,15 @@ class Planner:
         """The step with its identity; reads image contents that are not in the cache."""
         return step if step.identity else replace(step, identity=self._identity(step))
 
-    def trial(self, experiment: Experiment, config: TrainConfig, sweep: str, *, stopped_counts: bool = True) -> Step:
+    def trial(
+        self,
+        experiment: Experiment,
+        config: TrainConfig,
+        sweep: str,
+        *,
+        stopped_counts: bool = True,
+        fresh: bool = False,
+    ) -> Step:
         """A trial of a sweep as a step.
 
         Args:
@@ -78,12 +86,21 @@ class Planner:
             stopped_counts: a trial that its policy stopped is done.
         """
         step = replace(self._new(experiment, config), sweep=sweep)
+        if fresh:
+            return replace(step, why="--fresh")
         note = _record(self.paths.run(experiment).stopped)
         if note and stopped_counts:
             step = self.identify(step)
             if note["identity"] == step.identity and note["final"]:
                 return replace(step, status="done", why=note["why"])
         return self._compare(step)
+
+    def again(self, step: Step) -> Step:
+        """The step as it is on disk now."""
+        if step.sweep is not None:
+            assert step.config is not None
+            return self.trial(step.experiment, step.config, step.sweep)
+        return self._step(step.experiment, False)
 
     def _step(self, experiment: Experiment, fresh: bool) -> Step:
         step = self._new(experiment, self.inputs.configs[experiment.name] if experiment.trains else None)

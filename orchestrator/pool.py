@@ -6,18 +6,17 @@ Tune starts pending trials by itself, in their order. Here every trial is born p
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ray import tune  # noqa: F401 (its parts do not import each other in every order)
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from orchestrator.sweeps.policies import Policy
-
-TIME_BUDGET = "time budget"
+from orchestrator.sweeps.policies import TIME_BUDGET, Policy
+from orchestrator.work import Limits
 
 
 @dataclass(frozen=True)
@@ -50,20 +49,7 @@ class _State:
         return self.trial.status if self.trial is not None else None
 
 
-@dataclass
-class Limits:
-    """What a run may use. `deadline` (of `time.monotonic`) ends a sweep's trials, never the fixed ones."""
-
-    slots: int
-    max_concurrent: int | None = None
-    deadline: float | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-
-class Pool(TrialScheduler):  # type: ignore[misc]  # Ray has no types
+class Pool(TrialScheduler):
     """Routes each trial to its sweep's policy; fixed trials run to their end.
 
     Started first: the fixed trials, the longest first; then every sweep's trials in the order of `members`; then those
@@ -233,7 +219,7 @@ class Pool(TrialScheduler):  # type: ignore[misc]  # Ray has no types
         return self._policy_of(name).rank(name)
 
 
-class OpenSearch(BasicVariantGenerator):  # type: ignore[misc]
+class OpenSearch(BasicVariantGenerator):
     """Tune's own generator, which is not finished while trials are under way.
 
     Tune keeps no process for the next trial once the search is over and none is pending, but the pool's next trial may

@@ -18,7 +18,8 @@ from trainable.history import epoch_line
 class ProgressView:
     """Takes the events of training and FaceAPI, from any thread, and remembers how each experiment ended.
 
-    Events: "start", "epoch" (a Tune result), "progress" (rows done, rows), "done", "failed" (message).
+    Events: "start", "epoch" (a Tune result), "progress" (rows done, rows), "done", "stopped" (why), "failed" (message).
+    The trials of a sweep share a bar, and so do its confirmations.
     """
 
     def __init__(self, console: Console, steps: Sequence[Step], *, verbose: bool) -> None:
@@ -26,8 +27,8 @@ class ProgressView:
         self.failures: dict[str, str] = {}
         self._lock = threading.Lock()
         self._bars = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=18),
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=16),
             TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
@@ -38,9 +39,21 @@ class ProgressView:
         )
         self._images: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._sweeps: dict[str, TaskID] = {}
+        self.add(steps)
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Bars for what is to come."""
+        trials: dict[str, list[Step]] = {}
         for step in steps:
+            if step.sweep is not None:
+                trials.setdefault(step.sweep + (" again" if step.experiment.test else " sweep"), []).append(step)
+                continue
             total = step.config.epochs if step.config else step.rows[0]
             self._tasks[step.name] = self._bars.add_task(step.name, total=total, note="waiting", start=False)
+        for title, members in trials.items():
+            task = self._bars.add_task(title, total=len(members), note="waiting", start=False)
+            self._sweeps |= {step.name: task for step in members}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -71,6 +84,10 @@ class ProgressView:
                 self._bars.update(self._images, completed=there, note=note)
 
     def _on_start(self, name: str, _: None) -> None:
+        if name in self._sweeps:
+            self._bars.start_task(self._sweeps[name])
+            self._bars.update(self._sweeps[name], note="")
+            return
         self._bars.start_task(self._tasks[name])
         self._update(name, note="")
         if not self.console.is_terminal:
@@ -78,7 +95,8 @@ class ProgressView:
 
     def _on_epoch(self, name: str, row: dict[str, Any]) -> None:
         note = f"stage {row['stage']}  val F1 {row['val_macro_f1']:.4f}"
-        self._update(name, completed=row["epoch"], note=note)
+        if name not in self._sweeps:
+            self._update(name, completed=row["epoch"], note=note)
         if self.verbose:
             self.say(f"{name}: {epoch_line(row, row['epochs'])}")
 
@@ -89,13 +107,26 @@ class ProgressView:
 
     def _on_done(self, name: str, _: None) -> None:
         self.failures.pop(name, None)
+        if name in self._sweeps:
+            self._trial_ended(name, "done")
+            return
         self._update(name, note="[green]done[/]")
         self._bars.stop_task(self._tasks[name])
         if not self.console.is_terminal:
             self.say(f"{name}: done")
 
+    def _on_stopped(self, name: str, why: str) -> None:
+        self._trial_ended(name, why)
+
     def _on_failed(self, name: str, message: str) -> None:
         self.failures[name] = message
-        self._update(name, note="[red]failed[/]")
-        self._bars.stop_task(self._tasks[name])
+        if name not in self._sweeps:
+            self._update(name, note="[red]failed[/]")
+            self._bars.stop_task(self._tasks[name])
         self.say(f"{name}: failed: {message}")
+
+    def _trial_ended(self, name: str, how: str) -> None:
+        task = self._sweeps[name]
+        self._bars.update(task, advance=1, note=f"{name}: {how}")
+        if self.verbose or not self.console.is_terminal:
+            self.say(f"{name}: {how}")

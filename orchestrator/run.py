@@ -6,9 +6,11 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +22,12 @@ from orchestrator.plan import Planner, Step
 from orchestrator.prepare import Preparation
 from orchestrator.progress import ProgressView
 from orchestrator.ray_session import Cluster, Share, session
+from orchestrator.sweeps.confirm import to_confirm
+from orchestrator.sweeps.plan import Sweep
+from orchestrator.sweeps.policies import TIME_BUDGET
+from orchestrator.sweeps.records import note_stopped, policy_of
 from orchestrator.tail import tail
+from orchestrator.work import Limits, Work
 from trainable.config import Resources
 from trainable.errors import ConfigError
 
@@ -36,11 +43,13 @@ class Hardware:
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
     plain: bool = False
+    max_concurrent: int | None = None
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"--device must be auto, cpu or cuda, not {self.device!r}")
-        for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0)):
+        for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0),
+                            ("max_concurrent", 1)):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not value >= least:  # also what is not a number
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
@@ -63,16 +72,23 @@ class Outcome:
 
 
 def run_steps(
-    steps: Sequence[Step], planner: Planner, hardware: Hardware, console: Console, *, fresh: bool, verbose: bool
+    steps: Sequence[Step],
+    planner: Planner,
+    hardware: Hardware,
+    console: Console,
+    *,
+    fresh: bool,
+    verbose: bool,
+    sweeps: Sequence[Sweep] = (),
 ) -> Outcome:
-    """Run what is to do of `steps`; what fails leaves the rest alone.
+    """Run what is to do of `steps` and of the sweeps' trials, then the confirmations; what fails leaves the rest alone.
 
     Raises:
         ConfigError: before a result is touched: weights, cluster or resources are not to be had, or another run is on.
     """
     paths = planner.paths
-    todo = [step for step in steps if step.to_do]
-    if not todo:
+    todo = [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
+    if not todo and not any(to_confirm(sweep, planner) for sweep in sweeps):
         return Outcome({}, False)
     with only_one(paths):
         todo = [planner.identify(step) for step in todo]
@@ -88,7 +104,9 @@ def run_steps(
                         ready.finish()
                         _forget(todo, paths)
                     with _interrupts(stop, view.say):
-                        _execute(todo, planner, hardware, cluster, view, stop=stop)
+                        run = _Run(planner, hardware, cluster, view, stop, sweeps)
+                        run.execute(todo)
+                        todo = [step for step in (*todo, *run.confirm()) if step.name not in run.out_of_time]
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
 
 
@@ -102,51 +120,111 @@ def _preparation(
     return Preparation(training, files, view.decoded, stop)
 
 
-def _execute(
-    todo: Sequence[Step],
-    planner: Planner,
-    hardware: Hardware,
-    cluster: Cluster,
-    view: ProgressView,
-    *,
-    stop: threading.Event,
-) -> None:
-    """FaceAPI in a thread, training in this one (Tune wants the main thread for its signals)."""
-    from orchestrator.faceapi.shards import FaceApiJobs
-    from orchestrator.training import train
+class _Run:
+    """What is done between Ray's start and its end."""
 
-    training = [step for step in todo if step.experiment.trains]
-    faceapi = [step for step in todo if not step.experiment.trains]
-    share = None
-    if training:
-        share = cluster.share(len(training), hardware.device, hardware.cpus_per_trial, hardware.gpus_per_trial)
-    # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
-    limit = max(1, cluster.cpus // 4) if training else max(1, cluster.cpus)
-    jobs = FaceApiJobs(
-        faceapi, planner.inputs, planner.settings.faceapi, planner.paths,
-        limit=limit, report=view, stop=stop,
-    )  # fmt: skip
-    jobs.start()
-    try:
-        if share is not None:
-            memory = requests(training, cluster.slots(share), cluster.memory) if share.device == "cpu" else {}
-            if memory:
-                view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
-            resources = _resources(training, share, cluster, hardware, all_at_once=not memory)
-            train(training, planner.paths, share, resources, memory, report=view, stop=stop)
-    finally:
-        jobs.limit = max(1, cluster.cpus)
-        while jobs.thread.is_alive():
-            jobs.thread.join(0.5)  # a plain join would keep signals waiting
+    def __init__(
+        self,
+        planner: Planner,
+        hardware: Hardware,
+        cluster: Cluster,
+        view: ProgressView,
+        stop: threading.Event,
+        sweeps: Sequence[Sweep],
+    ) -> None:
+        self.planner, self.hardware, self.cluster, self.view, self.stop = planner, hardware, cluster, view, stop
+        self.sweeps = sweeps
+        self.out_of_time: set[str] = set()
+        budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
+        self.deadline = time.monotonic() + min(budgets) if budgets else None
+
+    def execute(self, todo: Sequence[Step]) -> None:
+        """FaceAPI in a thread, training in this one (Tune wants the main thread for its signals)."""
+        from orchestrator.faceapi.shards import FaceApiJobs
+
+        training = [step for step in todo if step.experiment.trains]
+        faceapi = [step for step in todo if not step.experiment.trains]
+        work = self._work(training) if training else None
+        # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
+        limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
+        jobs = FaceApiJobs(
+            faceapi, self.planner.inputs, self.planner.settings.faceapi, self.planner.paths,
+            limit=limit, report=self.view, stop=self.stop,
+        )  # fmt: skip
+        jobs.start()
+        try:
+            if work is not None:
+                self._train(work)
+        finally:
+            jobs.limit = max(1, self.cluster.cpus)
+            while jobs.thread.is_alive():
+                jobs.thread.join(0.5)  # a plain join would keep signals waiting
+
+    def confirm(self) -> list[Step]:
+        """Train the best of each sweep and its default on new seeds. Returns those trials."""
+        if self.stop.is_set() or (self.deadline is not None and time.monotonic() >= self.deadline):
+            return []
+        steps = [step for sweep in self.sweeps for step in to_confirm(sweep, self.planner, self.view.failures)]
+        steps = [self.planner.identify(step) for step in steps]
+        if steps:
+            self.view.add(steps)
+            self._train(self._work(steps))
+        return steps
+
+    def _train(self, work: Work) -> None:
+        from orchestrator.training import train
+
+        steps = {step.name: step for step in work.steps}
+
+        def report(name: str, event: str, value: Any) -> None:
+            if event == "stopped":
+                why, past = value
+                note_stopped(steps[name], self.planner.paths, why, past)
+                value = why
+                if why == TIME_BUDGET:
+                    self.out_of_time.add(name)
+            self.view(name, event, value)
+
+        train(work, self.planner.paths, report=report, stop=self.stop)
+
+    def _work(self, training: Sequence[Step]) -> Work:
+        """Who gets what. What the fixed steps get depends on them alone: with a sweep beside them, their numbers are
+        those of a run without one."""
+        fixed = [step for step in training if step.sweep is None]
+        swept = [step for step in training if step.sweep is not None]
+        shares: dict[str, Share] = {}
+        resources: dict[str, Resources] = {}
+        memory: dict[str, int] = {}
+        for steps, all_steps in ((fixed, fixed), (swept, training)):
+            if steps:
+                share = self._share(len(all_steps))
+                wanted = self._memory(all_steps, share)
+                memory |= wanted
+                shares |= dict.fromkeys((step.name for step in steps), share)
+                resources |= _resources(steps, share, self.cluster, self.hardware, all_at_once=not wanted)
+        if memory:
+            self.view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
+        slots = sum(self.cluster.slots(shares[training[-1].name]))
+        limits = Limits(slots, self.hardware.max_concurrent, self.deadline)
+        policies = {sweep.base.name: policy_of(sweep, self.planner) for sweep in self.sweeps}
+        return Work(training, shares, resources, memory, policies, limits)
+
+    def _share(self, trials: int) -> Share:
+        hardware = self.hardware
+        return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, hardware.gpus_per_trial)
+
+    def _memory(self, steps: Sequence[Step], share: Share) -> dict[str, int]:
+        return requests(steps, self.cluster.slots(share), self.cluster.memory) if share.device == "cpu" else {}
 
 
 def _resources(
     training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware, *, all_at_once: bool
 ) -> dict[str, Resources]:
-    """What each trial may use. On one machine without GPUs, the one that is alone at the end gets all CPUs."""
+    """What each trial may use. On one machine without GPUs, the fixed one that is alone at the end gets all CPUs."""
     usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
     found = {step.name: usual for step in training}
-    if all_at_once and share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
+    fixed = training[0].sweep is None
+    if fixed and all_at_once and share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
         last = tail(training, cluster.slots(share)[0])
         if last is not None:
             found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
@@ -155,7 +233,7 @@ def _resources(
 
 def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *, interrupted: bool) -> Outcome:
     """What the disk says, whatever was reported."""
-    after = planner.plan([step.experiment for step in todo])
+    after = [planner.again(step) for step in todo]
     left = {step.name for step in after if step.to_do}
     if interrupted:
         return Outcome({name: text for name, text in failures.items() if name in left}, bool(left))
@@ -166,8 +244,18 @@ def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
     """`--fresh`: neither done nor interrupted, so that a fresh run that is interrupted in its turn can go on."""
     for step in todo:
         paths.manifest(step.experiment).unlink(missing_ok=True)
+        for run in _confirmations(step, paths):
+            shutil.rmtree(run, ignore_errors=True)
         partial = paths.run(step.experiment).checkpoints if step.experiment.trains else paths.shards(step.experiment)
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _confirmations(step: Step, paths: ProjectPaths) -> list[Path]:
+    """The folders of a trial on all seeds."""
+    if step.sweep is None:
+        return []
+    folder = paths.run(step.experiment).out
+    return list(folder.parent.glob(f"{folder.name.partition('-')[0]}-s*"))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 
 from orchestrator.paths import ProjectPaths
-from orchestrator.plan import Step, longest_first
-from orchestrator.ray_session import Share
+from orchestrator.plan import Step
+from orchestrator.pool import Member, OpenSearch, Pool
+from orchestrator.work import Work
 from trainable.config import Resources, RunSpec
 from trainable.ray_trainable import StagedTrainable, job
 
@@ -26,61 +27,68 @@ MAX_FAILURES = 2
 Report = Callable[[str, str, Any], None]
 
 
-def train(
-    steps: Sequence[Step],
-    paths: ProjectPaths,
-    share: Share,
-    resources: Mapping[str, Resources],
-    memory: Mapping[str, int],
-    *,
-    report: Report,
-    stop: threading.Event,
-) -> None:
+def train(work: Work, paths: ProjectPaths, *, report: Report, stop: threading.Event) -> None:
     """Run all steps; returns when each has finished or failed, or, after `stop` is set, the epochs in hand have.
 
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
-    jobs = [_job(step, paths, resources[step.name]) for step in longest_first(steps)]
-    bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
+    pool = Pool({step.name: _member(step, work) for step in work.steps}, work.policies, work.limits)
 
     def placement(config: dict[str, Any]) -> PlacementGroupFactory:
-        asked = memory.get(config["job"]["experiment"])
+        name = config["job"]["experiment"]
+        share, asked = work.shares[name], work.memory.get(name)
+        bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
         return PlacementGroupFactory([{**bundle, "memory": asked} if asked else bundle])
 
-    trainable = tune.with_resources(StagedTrainable, placement)
     tuner = tune.Tuner(
-        trainable,
-        param_space={"job": tune.grid_search(jobs)},
+        tune.with_resources(StagedTrainable, placement),
+        param_space={"job": tune.grid_search([_job(step, paths, work.resources[step.name]) for step in work.steps])},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
-            trial_name_creator=lambda trial: trial.config["job"]["name"],
-            trial_dirname_creator=lambda trial: trial.config["job"]["name"],
+            scheduler=pool,
+            search_alg=OpenSearch(pool),
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
         ),
         run_config=RunConfig(
             name=f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}",
             storage_path=str(paths.tune.resolve()),
-            callbacks=[_Reporter(report, stop)],
+            callbacks=[_Reporter(report, stop, pool)],
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),
     )
     tuner.fit()
 
 
+def _member(step: Step, work: Work) -> Member:
+    tail = work.resources[step.name].tail
+    if step.experiment.test:  # it may be the default of a sweep, though
+        return Member(step.work, step.name if step.name in work.policies else None, tail=tail[0] if tail else None)
+    return Member(step.work, step.sweep, fixed=False)
+
+
+def _trial_name(trial: Trial) -> str:
+    """Tune's folder for a trial: finetune_M1, finetune_M1-3 for the third of its sweep."""
+    name: str = trial.config["job"]["experiment"]
+    return name.replace("#", "-").replace("/", "-seed")
+
+
 def _job(step: Step, paths: ProjectPaths, resources: Resources) -> dict[str, Any]:
     assert step.config is not None and step.identity is not None
     csvs = {part: path.resolve() for part, path in paths.training_csvs(step.experiment.split).items()}
-    spec = RunSpec(paths.root.resolve(), csvs, paths.run(step.experiment).out.resolve(), step.config)
+    out = paths.run(step.experiment).out.resolve()
+    spec = RunSpec(paths.root.resolve(), csvs, out, step.config, step.experiment.test)
     return {**job(spec, resources, step.identity), "experiment": step.name}
 
 
 class _Reporter(tune.Callback):
     """Tune's events in the words of `Report`; called in the main thread."""
 
-    def __init__(self, report: Report, stop: threading.Event) -> None:
-        self.report, self.stop = report, stop
+    def __init__(self, report: Report, stop: threading.Event, pool: Pool) -> None:
+        self.report, self.stop, self.pool = report, stop, pool
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # The Tuner pickles itself for `Tuner.restore`, which is not used here; a terminal cannot be pickled.
@@ -99,7 +107,9 @@ class _Reporter(tune.Callback):
         self.report(trial.config["job"]["experiment"], "epoch", result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.report(trial.config["job"]["experiment"], "done", None)
+        name = trial.config["job"]["experiment"]
+        why = self.pool.stopped.get(name)
+        self.report(name, *(("stopped", (why, trial.last_result or {})) if why else ("done", None)))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.report(trial.config["job"]["experiment"], "failed", reason(trial.get_pickled_error() or trial.get_error()))

@@ -33,10 +33,12 @@ def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
 
 def past(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A run so far, an item an epoch: what a scheduler judges it by."""
+    scores = [float(row["val_macro_f1"]) for row in history]
     return {
-        "scores": [float(row["val_macro_f1"]) for row in history],
+        "scores": scores,
         "stages": [row["stage"] for row in history],
-        "seconds": round(sum(row["seconds"] for row in history), 3),
+        "best_val_macro_f1": max(scores, default=0.0),
+        "total_seconds": round(sum(row.get("seconds", 0.0) for row in history), 3),
     }
 
 

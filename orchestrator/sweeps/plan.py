@@ -49,8 +49,8 @@ class SweepOptions:
                 raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
         if self.num_samples is not None and self.num_samples < 2:
             raise ConfigError(f"--num-samples must be at least 2 (the default is one of them), not {self.num_samples}")
-        if self.confirm < 0:
-            raise ConfigError(f"--confirm must be at least 0, not {self.confirm}")
+        if self.confirm < 0 or self.confirm == 1:
+            raise ConfigError(f"--confirm must be 0, or at least 2 seeds, not {self.confirm}")
         if self.budget is not None and not self.budget > 0:
             raise ConfigError(f"--time-budget must be more than 0, not {self.budget:g}")
 
@@ -78,7 +78,9 @@ class Sweep:
         return {name: getattr(step.config, name) for name in self.parameters}
 
 
-def plan_sweep(base: Step, space: Space, options: SweepOptions, planner: Planner, *, fixed: bool) -> Sweep:
+def plan_sweep(
+    base: Step, space: Space, options: SweepOptions, planner: Planner, *, fixed: bool, fresh: bool = False
+) -> Sweep:
     """The sweep of an experiment.
 
     Args:
@@ -90,8 +92,8 @@ def plan_sweep(base: Step, space: Space, options: SweepOptions, planner: Planner
     """
     assert base.config is not None
     configs = list(_configs(base, space, options))
-    steps = [base] if fixed else [_trial(base, base.config, 0, options, planner)]
-    steps += [_trial(base, config, number, options, planner) for number, config in enumerate(configs, 1)]
+    steps = [base] if fixed else [_trial(base, base.config, 0, options, planner, fresh)]
+    steps += [_trial(base, config, number, options, planner, fresh) for number, config in enumerate(configs, 1)]
     return Sweep(base.experiment, options, tuple(space), tuple(steps))
 
 
@@ -118,9 +120,9 @@ def trial_of(base: Experiment, config: TrainConfig, number: int, *, test: bool) 
     return replace(base, name=name, trial=f"{digest(values)[:10]}-s{seed}", test=test)
 
 
-def _trial(base: Step, config: TrainConfig, number: int, options: SweepOptions, planner: Planner) -> Step:
+def _trial(base: Step, config: TrainConfig, number: int, options: SweepOptions, planner: Planner, fresh: bool) -> Step:
     experiment = trial_of(base.experiment, config, number, test=False)
-    return planner.trial(experiment, config, base.name, stopped_counts=options.scheduler != "none")
+    return planner.trial(experiment, config, base.name, stopped_counts=options.scheduler != "none", fresh=fresh)
 
 
 def _configs(base: Step, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:

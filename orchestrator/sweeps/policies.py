@@ -17,6 +17,8 @@ from trainable.config import TrainConfig
 
 Decision = Literal["go", "wait", "stop"]
 SCHEDULERS = ("asha", "none", "median")
+TIME_BUDGET = "time budget"
+"""Why a trial was stopped that may go on some day."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Policy(Protocol):
         """The trial failed, or will not go on for another reason."""
 
     def decision(self, name: str) -> Decision:
-        """"wait": others must come as far first, or a CPU be free with nothing surer to do (`release`)."""
+        """ "wait": others must come as far first, or a CPU be free with nothing surer to do (`release`)."""
 
     def release(self, name: str) -> None:
         """A waiting trial goes on although others may still turn out better."""
@@ -130,13 +132,13 @@ class Rung:
 
 @cache
 def rungs(config: TrainConfig) -> tuple[Rung, ...]:
-    """The end of the stage before the last, and a ninth and a third of the last stage.
+    """The end of the stage before the last, and a ninth and a third of the last stage; a probe has no stage before.
 
-    A probe has one stage, and so its last two rungs only.
+    The first one is lenient: it lies where the frozen stages end, whose scores say less and whose epochs cost little.
     """
     start = config.stage_starts[-1]
     length = config.epochs - start
-    places = [(start, 1 / 2), (start + math.ceil(length / 9), 1 / 4), (start + math.ceil(length / 3), 1 / 8)]
+    places = [(start, 3 / 4), (start + math.ceil(length / 9), 3 / 8), (start + math.ceil(length / 3), 3 / 16)]
     found = [Rung(epochs, keep) for epochs, keep in places if 0 < epochs < config.epochs]
     return tuple(rung for i, rung in enumerate(found) if i + 1 == len(found) or rung.epochs < found[i + 1].epochs)
 

@@ -50,7 +50,9 @@ def _domain(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"grid_search"} and value["grid_search"]:
             return Grid(tuple(value["grid_search"]))
-        raise ConfigError(f"{where}: a parameter is a range, a choice, a non-empty grid_search or one value, not a dict")
+        raise ConfigError(
+            f"{where}: a parameter is a range, a choice, a non-empty grid_search or one value, not a dict"
+        )
     if not isinstance(value, sample.Domain):
         return value
     sampler, step = value.get_sampler(), None

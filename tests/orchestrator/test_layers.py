@@ -15,6 +15,8 @@ LINES, FUNCTION_LINES = 320, 60
 RAY = {
     "trainable/ray_trainable.py",
     "orchestrator/training.py",
+    "orchestrator/pool.py",
+    "orchestrator/sweeps/user_space.py",  # reads a user's space in ray.tune's syntax
     "orchestrator/faceapi/shards.py",
     "orchestrator/ray_session.py",
 }

@@ -1,0 +1,264 @@
+"""The commands that run or plan: run-all, plan, sweep."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli_tools import write_report
+from orchestrator.inputs import check_inputs
+from orchestrator.lock import is_running
+from orchestrator.options import (
+    Address,
+    Batch,
+    Config,
+    Confirm,
+    CpusPerTrial,
+    Device,
+    Epochs,
+    FaceApiEngine,
+    FaceApiLabel,
+    FaceApiModels,
+    FaceApiScript,
+    Fresh,
+    GpusPerTrial,
+    InputSize,
+    MaxConcurrent,
+    NumCpus,
+    NumSamples,
+    Only,
+    OutputRoot,
+    Plain,
+    ProjectRoot,
+    Scheduler,
+    ScoreThreshold,
+    Search,
+    Seed,
+    Space,
+    SweepSpace,
+    TimeBudget,
+    TrialsPerGpu,
+    Verbose,
+    Weights,
+    Workers,
+    faceapi_settings,
+    flags,
+    gpu_share,
+    recipe,
+    sweep_options,
+)
+from orchestrator.paths import ProjectPaths
+from orchestrator.plan import Planner, Step
+from orchestrator.plan_table import print_plan
+from orchestrator.selection import select
+from orchestrator.settings import Settings
+from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_space, plan_sweep
+from trainable.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator.run import Hardware, Outcome
+
+
+def run_all(
+    project_root: ProjectRoot = Path(),
+    output_root: OutputRoot = None,
+    only: Only = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    workers: Workers = None,
+    weights: Weights = None,
+    seed: Seed = None,
+    config: Config = None,
+    address: Address = None,
+    device: Device = "auto",
+    num_cpus: NumCpus = None,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = None,
+    trials_per_gpu: TrialsPerGpu = None,
+    max_concurrent: MaxConcurrent = None,
+    sweep: SweepSpace = None,
+    num_samples: NumSamples = None,
+    search: Search = "sobol",
+    scheduler: Scheduler = "asha",
+    confirm: Confirm = 5,
+    time_budget: TimeBudget = None,
+    faceapi_engine: FaceApiEngine = "onnx",
+    faceapi_script: FaceApiScript = None,
+    faceapi_models: FaceApiModels = None,
+    faceapi_label: FaceApiLabel = None,
+    faceapi_input_size: InputSize = 416,
+    faceapi_score_threshold: ScoreThreshold = 0.5,
+    plain: Plain = False,
+    fresh: Fresh = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
+    interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
+    from orchestrator.run import Hardware
+
+    gpus = gpu_share(gpus_per_trial, trials_per_gpu)
+    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
+    options = sweep_options(sweep, num_samples, search, scheduler, confirm, time_budget)
+    faceapi = faceapi_settings(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
+    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
+    planner, steps = _plan(project_root, output_root, only, settings, fresh)
+    sweeps = _sweeps(steps, options, planner, fixed=True, fresh=fresh)
+    _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
+
+
+def plan(
+    project_root: ProjectRoot = Path(),
+    output_root: OutputRoot = None,
+    only: Only = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    weights: Weights = None,
+    seed: Seed = None,
+    config: Config = None,
+    sweep: SweepSpace = None,
+    num_samples: NumSamples = None,
+    search: Search = "sobol",
+    scheduler: Scheduler = "asha",
+    confirm: Confirm = 5,
+    faceapi_engine: FaceApiEngine = "onnx",
+    faceapi_script: FaceApiScript = None,
+    faceapi_models: FaceApiModels = None,
+    faceapi_label: FaceApiLabel = None,
+    faceapi_input_size: InputSize = 416,
+    faceapi_score_threshold: ScoreThreshold = 0.5,
+    fresh: Fresh = False,
+) -> None:
+    """Show what run-all would do with the same options: on what data, what is done or stale and why, and how long a
+    sweep would take here."""
+    options = sweep_options(sweep, num_samples, search, scheduler, confirm, None)
+    faceapi = faceapi_settings(
+        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
+    )
+    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
+    planner, steps = _plan(project_root, output_root, only, settings, fresh)
+    sweeps = _sweeps(steps, options, planner, fixed=True, fresh=fresh)
+    print_plan(Console(), steps, running=is_running(planner.paths))
+    if sweeps:
+        from orchestrator.sweeps.estimate import print_estimate
+
+        print_estimate(Console(), steps, sweeps, planner)
+
+
+def sweep(
+    experiments: Annotated[list[str], typer.Argument(help="Names or globs, such as finetune_M1 or 'finetune_*'.")],
+    space: Space = "lr",
+    num_samples: NumSamples = None,
+    search: Search = "sobol",
+    scheduler: Scheduler = "asha",
+    confirm: Confirm = 5,
+    time_budget: TimeBudget = None,
+    project_root: ProjectRoot = Path(),
+    output_root: OutputRoot = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    workers: Workers = None,
+    weights: Weights = None,
+    seed: Seed = None,
+    config: Config = None,
+    address: Address = None,
+    device: Device = "auto",
+    num_cpus: NumCpus = None,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = None,
+    trials_per_gpu: TrialsPerGpu = None,
+    max_concurrent: MaxConcurrent = None,
+    plain: Plain = False,
+    fresh: Fresh = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
+    or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
+    from orchestrator.run import Hardware
+
+    gpus = gpu_share(gpus_per_trial, trials_per_gpu)
+    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
+    options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget)
+    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config))
+    faceapi = [e.name for e in select(experiments) if not e.trains]
+    if faceapi:
+        raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
+    planner, steps = _plan(project_root, output_root, experiments, settings, fresh)
+    _run(
+        [], _sweeps(steps, options, planner, fixed=False, fresh=fresh), planner, hardware, fresh=fresh, verbose=verbose
+    )
+
+
+def _plan(
+    project_root: Path, output_root: Path | None, only: list[str] | None, settings: Settings, fresh: bool
+) -> tuple[Planner, list[Step]]:
+    paths = ProjectPaths(project_root, output_root or project_root)
+    experiments = select(only or [])
+    planner = Planner(check_inputs(experiments, settings, paths), settings, paths)
+    return planner, planner.plan(experiments, fresh=fresh)
+
+
+def _sweeps(
+    steps: Sequence[Step], options: SweepOptions | None, planner: Planner, *, fixed: bool, fresh: bool
+) -> list[Sweep]:
+    """A sweep of each experiment that trains.
+
+    Args:
+        fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
+    """
+    bases = [step for step in steps if step.config is not None] if options is not None else []
+    if options is not None and not bases:
+        raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
+    return [
+        plan_sweep(base, plan_space(base, options), options, planner, fixed=fixed or not base.to_do, fresh=fresh)
+        for base in bases
+        if options is not None
+    ]
+
+
+def _run(
+    steps: Sequence[Step],
+    sweeps: Sequence[Sweep],
+    planner: Planner,
+    hardware: Hardware,
+    *,
+    fresh: bool,
+    verbose: bool,
+) -> None:
+    from orchestrator.run import run_steps
+
+    console = Console()
+    outcome = run_steps(steps, planner, hardware, console, fresh=fresh, verbose=verbose, sweeps=sweeps)
+    _report_sweeps(sweeps, planner, console)
+    if steps:
+        write_report(planner.paths, console, outcome.failures)
+    _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console) -> None:
+    if sweeps:
+        from orchestrator.sweeps.results import sweep_result, write_sweep
+        from orchestrator.sweeps.table import print_sweep
+
+        for found in [sweep_result(sweep, planner) for sweep in sweeps]:
+            write_sweep(found, planner)
+            print_sweep(console, found)
+
+
+def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:
+    if done:
+        console.print(f"done before: {' '.join(done)}", highlight=False, soft_wrap=True)
+    if outcome.interrupted:
+        again = shlex.join([*(a for a in sys.argv[1:] if a != "--fresh")])
+        console.print(f"interrupted; go on with: python -m orchestrator {again}", highlight=False, soft_wrap=True)
+    elif outcome.failures:
+        names = ", ".join(outcome.failures)
+        console.print(f"[red]failed:[/] {names}; the same command tries again", highlight=False, soft_wrap=True)
