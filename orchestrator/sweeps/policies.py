@@ -138,7 +138,7 @@ def rungs(config: TrainConfig) -> tuple[Rung, ...]:
     """
     start = config.stage_starts[-1]
     length = config.epochs - start
-    places = [(start, 3 / 4), (start + math.ceil(length / 9), 3 / 8), (start + math.ceil(length / 3), 3 / 16)]
+    places = [(start, 3 / 4), (start + math.ceil(length / 9), 3 / 8), (start + math.ceil(length / 3), 1 / 8)]
     found = [Rung(epochs, keep) for epochs, keep in places if 0 < epochs < config.epochs]
     return tuple(rung for i, rung in enumerate(found) if i + 1 == len(found) or rung.epochs < found[i + 1].epochs)
 
@@ -151,8 +151,8 @@ class Halving(RunToTheEnd):
     in between; where a CPU would be idle, the best of the waiting goes on, and may still be stopped later.
     """
 
-    LEAST_KEPT = 3
-    """The top two of a sweep and the default are confirmed."""
+    LEAST_KEPT = 2
+    """The top two of a sweep are confirmed, and the default, which takes nobody's place: it is left out of the ranks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,22 +194,29 @@ class Halving(RunToTheEnd):
         past, rung = self.pasts[name], self.stopped[name]
         epochs = rungs(past.config)[rung].epochs
         room = self._room(name, rung)
-        return f"not among the best {room} of {len(self.pasts)} in stage {past.stages[epochs - 1]}, epoch {epochs}"
+        return f"not among the best {room} of {self._judged} in stage {past.stages[epochs - 1]}, epoch {epochs}"
+
+    @property
+    def _judged(self) -> int:
+        return sum(not past.kept for past in self.pasts.values())
 
     def _room(self, name: str, rung: int) -> int:
         """How many go on from this rung."""
         keep = rungs(self.pasts[name].config)[rung].keep
-        return max(self.LEAST_KEPT, math.ceil(keep * len(self.pasts)))
+        return max(self.LEAST_KEPT, math.ceil(keep * self._judged))
 
     def _better(self, name: str, rung: int) -> int:
         """How many came out better at this rung; of two alike, the one that was drawn first."""
         mine = (self.at_rungs[name][rung], -self.pasts[name].order)
-        others = ((s[rung], -self.pasts[n].order) for n, s in self.at_rungs.items() if len(s) > rung and n != name)
+        others = ((s[rung], -self.pasts[n].order) for n, s in self._judged_scores() if len(s) > rung and n != name)
         return sum(other > mine for other in others)
+
+    def _judged_scores(self) -> list[tuple[str, list[float]]]:
+        return [(name, scores) for name, scores in self.at_rungs.items() if not self.pasts[name].kept]
 
     def _to_come(self, rung: int) -> int:
         """How many may still arrive there."""
-        waited_for = (n for n, s in self.at_rungs.items() if len(s) <= rung)
+        waited_for = (n for n, s in self._judged_scores() if len(s) <= rung)
         return sum(not self.pasts[name].gone and name not in self.stopped for name in waited_for)
 
 
