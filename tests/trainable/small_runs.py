@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ RESULTS = {
     "history.csv",
     "manifest.json",
 }
+TRIAL_RESULTS = RESULTS - {"best.pt", "test_metrics.json", "test_preds.csv"}
 
 
 def csvs_of(root: Path, split: str = "M1") -> dict[str, Path]:
@@ -47,8 +49,22 @@ def probe(weights: Path | str = "none", **changes: Any) -> TrainConfig:
     return TrainConfig("probe", weights=str(weights), **{"epochs": 2, "lr_head": 1e-2, "batch": 8, **changes})
 
 
-def spec_of(root: Path, out: Path, config: TrainConfig, split: str = "M1") -> RunSpec:
-    return RunSpec(root, csvs_of(root, split), out, config)
+def spec_of(root: Path, out: Path, config: TrainConfig, split: str = "M1", *, test: bool = True) -> RunSpec:
+    return RunSpec(root, csvs_of(root, split), out, config, test)
+
+
+def unbalance(root: Path, counts: Sequence[int], split: str = "M1") -> Path:
+    """Leave so many training rows of each class, in its order."""
+    csv_file = csvs_of(root, split)["train"]
+    header, *lines = csv_file.read_text(encoding="utf-8").splitlines()
+    labels = sorted({line.rpartition(",")[2] for line in lines})
+    kept: list[str] = []
+    for line in lines:
+        label = line.rpartition(",")[2]
+        if sum(other.endswith(f",{label}") for other in kept) < counts[labels.index(label)]:
+            kept.append(line)
+    csv_file.write_text("\n".join([header, *kept, ""]), encoding="utf-8")
+    return root
 
 
 def write_weights(path: Path, table: ImageTable, seed: int = 0) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from projects import make_project, write_csv
-from small_runs import CPU, csvs_of, finetune, history, probe, spec_of, tables_of, write_weights
+from small_runs import CPU, csvs_of, finetune, history, probe, spec_of, tables_of, unbalance, write_weights
 from twins import (
     PLAIN,
     assert_same,
@@ -266,6 +266,22 @@ def test_two_threads_give_the_same_numbers_on_both_paths(weights: Path, tmp_path
     config = three_stages(weights, batch=67)
     plain = trained(project, tmp_path / "plain", config, replace(threads(2), plain=True))
     assert_same(plain, trained(project, tmp_path / "fast", config, threads(2)))
+
+
+@pytest.mark.parametrize(("amp", "micro_batch"), [(False, None), (True, None), (False, 3)], ids=str)
+def test_smoothing_weights_and_a_cosine_together_give_the_same_numbers(
+    amp: bool, micro_batch: int | None, weights: Path, tmp_path: Path
+) -> None:
+    project = unbalance(sized_project(tmp_path / "project", 24, 5, 9), (8, 6, 3))
+    options = {"label_smoothing": 0.1, "class_weighting": "effective-number", "schedule": "cosine"}
+    for name, resources, more in (("plain", PLAIN, options), ("fast", CPU, options), ("without", CPU, {})):
+        run = Trainer(spec_of(project, tmp_path / name, three_stages(weights, amp=amp, **more)), resources)
+        run.step()
+        run.load_state_dict({**run.state_dict(), "micro_batch": micro_batch})
+        run.run()
+    assert_same(tmp_path / "plain", tmp_path / "fast")
+    assert history(tmp_path / "fast") != history(tmp_path / "without")
+    assert [float(row["lr_head"]) for row in history(tmp_path / "fast")] == pytest.approx([0.03, 0.0225, 0.0075])
 
 
 def test_a_process_that_is_used_again_gives_the_numbers_of_a_fresh_one(tmp_path: Path) -> None:
