@@ -152,7 +152,7 @@ class Halving(RunToTheEnd):
     """
 
     LEAST_KEPT = 2
-    """The top two of a sweep are confirmed, and the default, which takes nobody's place: it is left out of the ranks."""
+    """The top two are confirmed beside the default, which is left out of the ranks and takes nobody's place."""
 
     def __init__(self) -> None:
         super().__init__()
