@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -60,7 +62,10 @@ def train(work: Work, paths: ProjectPaths, *, report: Report, stop: threading.Ev
             verbose=0,
         ),
     )
-    tuner.fit()
+    results = tuner.fit()
+    # They were for moving paused trials; a trial goes on from its own folder.
+    for checkpoint in Path(results.experiment_path).glob("*/checkpoint_*"):
+        shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _member(step: Step, work: Work) -> Member:
