@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli_tools import write_report
+from orchestrator.cli_tools import refresh_report, write_report
 from orchestrator.inputs import check_inputs
 from orchestrator.lock import is_running
 from orchestrator.options import (
@@ -236,14 +236,15 @@ def _run(
 
     console = Console()
     outcome = run_steps(steps, planner, hardware, console, fresh=fresh, verbose=verbose, sweeps=sweeps)
-    _report_sweeps(sweeps, planner, console)
+    _report_sweeps(sweeps, planner, console, alone=not steps)
     if steps:
         write_report(planner.paths, console, outcome.failures)
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     raise typer.Exit(outcome.exit_code)
 
 
-def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console) -> None:
+def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool) -> None:
+    """Files and tables of the sweeps; the page too where no experiment's table follows."""
     if sweeps:
         from orchestrator.sweeps.results import sweep_result, write_sweep
         from orchestrator.sweeps.table import print_sweep
@@ -251,6 +252,9 @@ def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console) 
         for found in [sweep_result(sweep, planner) for sweep in sweeps]:
             write_sweep(found, planner)
             print_sweep(console, found)
+        if alone:
+            refresh_report(planner.paths)
+            console.print(f"report: {planner.paths.index}", highlight=False, soft_wrap=True)
 
 
 def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:

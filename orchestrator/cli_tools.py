@@ -95,6 +95,14 @@ def cache(
         print_cache(Console())
 
 
+def refresh_report(paths: ProjectPaths) -> None:
+    """The files of reports/ alone."""
+    from orchestrator.report import write_reports
+    from orchestrator.results import collect
+
+    write_reports(paths, collect(paths, {}))
+
+
 def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, str]) -> None:
     """The table on the terminal and the files of reports/, from what is on disk."""
     from orchestrator.report import write_reports

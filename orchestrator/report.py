@@ -11,6 +11,7 @@ from orchestrator.faceapi import counts
 from orchestrator.paths import ProjectPaths
 from orchestrator.results import Result
 from orchestrator.summary import COLUMNS, METHODS, duration, percent, score, summary_row
+from orchestrator.sweeps.page import sweep_sections
 from trainable.atomic import write_csv, write_text
 
 PER_CLASS = ("precision", "recall", "f1", "support")
@@ -26,7 +27,7 @@ def write_reports(paths: ProjectPaths, results: Sequence[Result]) -> None:
     write_csv(paths.faceapi_rows, ("experiment", *counts.COLUMNS), lines)
     for result in results:
         _write_details(paths, result)
-    write_text(paths.index, _page(results, present))
+    write_text(paths.index, _page(paths, results, present))
 
 
 def _write_details(paths: ProjectPaths, result: Result) -> None:
@@ -52,7 +53,7 @@ def row_shares(counts: Sequence[Sequence[int]]) -> list[list[float]]:
     return [[round(value / max(1, sum(row)), 6) for value in row] for row in counts]
 
 
-def _page(results: Sequence[Result], present: Sequence[Result]) -> str:
+def _page(paths: ProjectPaths, results: Sequence[Result], present: Sequence[Result]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("orchestrator"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -62,5 +63,6 @@ def _page(results: Sequence[Result], present: Sequence[Result]) -> str:
         results=results,
         present=[(result, row_shares(result.confusion)) for result in present],
         methods=METHODS,
+        sweeps=sweep_sections(paths),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     )
