@@ -29,7 +29,14 @@ MAX_FAILURES = 2
 Report = Callable[[str, str, Any], None]
 
 
-def train(work: Work, paths: ProjectPaths, *, report: Report, stop: threading.Event) -> None:
+def train(
+    work: Work,
+    paths: ProjectPaths,
+    *,
+    report: Report,
+    stop: threading.Event,
+    trainable: type[tune.Trainable] = StagedTrainable,
+) -> None:
     """Run all steps; returns when each has finished or failed, or, after `stop` is set, the epochs in hand have.
 
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
@@ -44,7 +51,7 @@ def train(work: Work, paths: ProjectPaths, *, report: Report, stop: threading.Ev
         return PlacementGroupFactory([{**bundle, "memory": asked} if asked else bundle])
 
     tuner = tune.Tuner(
-        tune.with_resources(StagedTrainable, placement),
+        tune.with_resources(trainable, placement),
         param_space={"job": tune.grid_search([_job(step, paths, work.resources[step.name]) for step in work.steps])},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
@@ -58,7 +65,7 @@ def train(work: Work, paths: ProjectPaths, *, report: Report, stop: threading.Ev
             storage_path=str(paths.tune.resolve()),
             callbacks=[_Reporter(report, stop, pool)],
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_frequency=0, checkpoint_at_end=False),
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),
     )

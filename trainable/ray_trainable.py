@@ -5,17 +5,18 @@ Torch is imported by the processes that train: the driver, which only names this
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from trainable.atomic import read_json
 from trainable.config import Resources, RunSpec, TrainConfig
+from trainable.paths import RunPaths
 
 if TYPE_CHECKING:
     from trainable.trainer import Trainer
-
-CHECKPOINT_FILE = "trainer.pt"
 
 
 class StagedTrainable(tune.Trainable):
@@ -54,14 +55,21 @@ class StagedTrainable(tune.Trainable):
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        from trainable.artifacts import save_torch
-
-        save_torch(Path(checkpoint_dir) / CHECKPOINT_FILE, self.trainer.state_dict())
+        """A copy of the run folder's own checkpoint, which every epoch ends with."""
+        paths, folder = RunPaths(Path(self._job["out"])), Path(checkpoint_dir)
+        shutil.copyfile(paths.checkpoint, folder / paths.checkpoint.name)
+        shutil.copyfile(paths.checkpoint_note, folder / paths.checkpoint_note.name)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to do where the run folder is as far or further; a state from another trial is taken up."""
+        paths, folder = RunPaths(Path(self._job["out"])), Path(checkpoint_dir)
+        moved = read_json(folder / paths.checkpoint_note.name) or {}
+        own = read_json(paths.checkpoint_note)
+        if own and own.get("identity") == moved.get("identity") and own["epoch"] >= moved["epoch"]:
+            return
         import torch
 
-        state = torch.load(Path(checkpoint_dir) / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
+        state = torch.load(folder / paths.checkpoint.name, map_location="cpu", weights_only=True)
         self.trainer.load_state_dict(state)
 
     def cleanup(self) -> None:

@@ -212,6 +212,21 @@ def test_a_trial_that_was_killed_tells_its_whole_past(
         assert result["best_val_macro_f1"] == max(result["scores"])
 
 
+def test_a_trial_that_was_killed_after_a_pause_goes_on_from_its_own_folder(
+    shared_project: Path, weights: Path, tmp_path: Path, start: Start
+) -> None:
+    """Tune's checkpoint is of the pause, and older."""
+    spec = spec_of(shared_project, tmp_path / "out", learner(weights))
+    killed = start(spec)
+    killed.train()
+    (tmp_path / "saved").mkdir()
+    killed.save_checkpoint(str(tmp_path / "saved"))
+    killed.train()
+    resumed = start(spec)
+    resumed.load_checkpoint(str(tmp_path / "saved"))
+    assert resumed.train()["epoch"] == 3
+
+
 def test_a_job_carries_that_there_is_no_test(untested: Path, weights: Path, tmp_path: Path) -> None:
     spec = spec_of(untested, tmp_path / "out", learner(weights, epochs=2), test=False)
     identity = {"any": "identity"}
