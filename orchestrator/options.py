@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,7 +38,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 NumCpus = Annotated[int | None, typer.Option(help="CPUs of the Ray started here. Default: all.")]
 CpusPerTrial = Annotated[int | None, typer.Option(help="Default: so that trials fill the CPUs.")]
 GpusPerTrial = Annotated[float | None, typer.Option(help="A part such as 0.5 shares a GPU. Default: 1.")]
-TrialsPerGpu = Annotated[int | None, typer.Option(help="The same as --gpus-per-trial 1/N.")]
+TrialsPerGpu = Annotated[
+    str | None, typer.Option(help="N shares each GPU among N trials; auto measures how many pay. Default: 1.")
+]
 MaxConcurrent = Annotated[int | None, typer.Option(help="Trials that run at once, at most. Default: what fits.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="A line an epoch.")]
@@ -102,12 +104,14 @@ def seconds(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + rest
 
 
-def gpu_share(gpus_per_trial: float | None, trials_per_gpu: int | None) -> float | None:
-    """The part of a GPU that each trial gets; None for the default."""
+def gpu_share(gpus_per_trial: float | None, trials_per_gpu: str | None) -> float | Literal["auto"] | None:
+    """The part of a GPU that each trial gets; None for the default, "auto" where it is to be measured."""
     if trials_per_gpu is None:
         return gpus_per_trial
     if gpus_per_trial is not None:
         raise ConfigError("--gpus-per-trial and --trials-per-gpu say the same thing; leave one out")
-    if trials_per_gpu < 1:
-        raise ConfigError(f"--trials-per-gpu must be at least 1, not {trials_per_gpu}")
-    return 1 / trials_per_gpu
+    if trials_per_gpu == "auto":
+        return "auto"
+    if not trials_per_gpu.isdecimal() or int(trials_per_gpu) < 1:
+        raise ConfigError(f"--trials-per-gpu must be auto or a number from 1 on, not {trials_per_gpu}")
+    return 1 / int(trials_per_gpu)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -41,7 +41,7 @@ class Hardware:
     workers: int | None = None
     num_cpus: int | None = None
     cpus_per_trial: int | None = None
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
     plain: bool = False
     max_concurrent: int | None = None
 
@@ -51,9 +51,9 @@ class Hardware:
         for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0),
                             ("max_concurrent", 1)):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and not value >= least:  # also what is not a number
+            if value not in (None, "auto") and not value >= least:  # also what is not a number
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
-        if self.gpus_per_trial is not None and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
+        if self.gpus_per_trial not in (None, "auto") and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
             raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
         if self.address and self.num_cpus:
             raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
@@ -135,6 +135,7 @@ class _Run:
         self.planner, self.hardware, self.cluster, self.view, self.stop = planner, hardware, cluster, view, stop
         self.sweeps = sweeps
         self.out_of_time: set[str] = set()
+        self.measured: dict[int, int] = {}
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
 
@@ -197,7 +198,7 @@ class _Run:
         memory: dict[str, int] = {}
         for steps, all_steps in ((fixed, fixed), (swept, training)):
             if steps:
-                share = self._share(len(all_steps))
+                share = self._share(len(all_steps), max(step.config.batch for step in all_steps if step.config))
                 wanted = self._memory(all_steps, share)
                 memory |= wanted
                 shares |= dict.fromkeys((step.name for step in steps), share)
@@ -209,9 +210,23 @@ class _Run:
         policies = {sweep.base.name: policy_of(sweep, self.planner) for sweep in self.sweeps}
         return Work(training, shares, resources, memory, policies, limits)
 
-    def _share(self, trials: int) -> Share:
-        hardware = self.hardware
-        return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, hardware.gpus_per_trial)
+    def _share(self, trials: int, batch: int) -> Share:
+        hardware, gpus = self.hardware, self.hardware.gpus_per_trial
+        if gpus == "auto":
+            gpus = None
+            if self.cluster.gpus and hardware.device != "cpu":
+                gpus = 1 / self._trials_per_gpu(batch)
+        return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, gpus)
+
+    def _trials_per_gpu(self, batch: int) -> int:
+        """Measured once, on a GPU of the cluster."""
+        if batch not in self.measured:
+            from orchestrator.training import measure_trials_per_gpu
+
+            cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
+            self.measured[batch] = measure_trials_per_gpu(batch, int(cpus / gpus))
+            self.view.say(f"{self.measured[batch]} trials at once on each GPU")
+        return self.measured[batch]
 
     def _memory(self, steps: Sequence[Step], share: Share) -> dict[str, int]:
         return requests(steps, self.cluster.slots(share), self.cluster.memory) if share.device == "cpu" else {}

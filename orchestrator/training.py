@@ -75,6 +75,16 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
+def measure_trials_per_gpu(batch: int, cpus: int) -> int:
+    """How many trials a GPU of the cluster should run at once (see `trainable.speed`)."""
+    import ray
+
+    from trainable.speed import trials_per_gpu
+
+    count: int = ray.get(ray.remote(num_gpus=1, num_cpus=0)(trials_per_gpu).remote(batch, cpus))
+    return count
+
+
 def _member(step: Step, work: Work) -> Member:
     tail = work.resources[step.name].tail
     if step.experiment.test:  # it may be the default of a sweep, though
