@@ -83,12 +83,12 @@ def _rows(file: Path) -> list[Row]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            found = list(reader)
+            header, found = reader.fieldnames or (), list(reader)
     except FileNotFoundError:
         raise _failed("no such file", file, hint="did the run finish?") from None
     except (OSError, ValueError, csv.Error) as error:
         raise _failed(f"cannot be read: {error}", file) from None
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise _failed("is missing", file, 1, missing[0])
     for number, row in enumerate(found, 2):

@@ -5,13 +5,13 @@ figures, so both are drawn again: a bootstrap of two crossed factors (Owen, The 
 Statistics 1, 2007). Two things in it are not the textbook's:
 
 - A resample adds what the drawn rows change (all seeds, drawn rows) to what the drawn seeds change (drawn seeds, all
-  rows). Drawn seeds on drawn rows would count the chance in single predictions three times (Owen, section 4); here it
-  counts twice, which is still on the safe side.
-- What the drawn seeds change is widened, see `widening`. Five values drawn from five are too close together: a plain
-  percentile interval holds the truth 84 times in 100 where seeds are all the noise, and 95 times with the widening.
+  rows). Drawn seeds on drawn rows would count the chance in single predictions three times; so it counts twice, which
+  is still on the safe side.
+- What the drawn seeds change is widened, see `widening`. Five values drawn from five lie too close together.
 
-`python -m benchmarks.verdict_coverage` measures both. Rows count as independent: with several photos of one person in
-the test rows the interval is too narrow. Each verdict stands alone: of twenty about equals, one may be wrong.
+`python -m benchmarks.verdict_coverage` measures what comes of it (docs/results.md). Rows count as independent: with
+several photos of one person among the test rows the interval is too narrow. Each verdict stands alone: where there is
+no difference, up to one in twenty says that there is.
 """
 
 from __future__ import annotations
@@ -116,9 +116,12 @@ def widening(seeds: int) -> float:
     The mean of s values drawn from s spreads by sqrt((s - 1) / s) of the standard error, and percentiles take the
     normal distribution's 1.96 where Student's is due (Hesterberg, What teachers should know about the bootstrap, The
     American Statistician 69, 2015: the expanded percentile interval). Only the seeds are few, so only they are widened.
-    The sum of a part with t and a part with the normal quantile, squared, holds the truth at least as often as either
-    (Banerjee, Approximate confidence interval for linear functions of means of k populations when the population
-    variances are not equal, Sankhya 22, 1960).
+    An interval whose squared half-width adds the squares of two such parts, each with its own quantile, holds the truth
+    at least as often as it says (Banerjee, Approximate confidence interval for linear functions of means of k
+    populations when the population variances are not equal, Sankhya 22, 1960).
+
+    Raises:
+        ZeroDivisionError: for fewer than two seeds.
     """
     return math.sqrt(seeds / (seeds - 1)) * student(seeds - 1) / NormalDist().inv_cdf((1 + LEVEL) / 2)
 

@@ -1,0 +1,109 @@
+"""The interval of the comparison after a sweep: what is drawn, how wide it is, and what memory it takes."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from guesses import guesses
+from scipy import stats
+from sklearn.metrics import f1_score
+
+from orchestrator.sweeps.verdict import compare, draw_differences, draw_seeds, percentiles, student, widening
+
+
+def test_the_same_rows_are_drawn_for_both_and_all_seeds() -> None:
+    """Two seeds with the same predictions differ by the same on every draw, however hard the rows drawn are."""
+    true, default, other = guesses(1, 40, 0.5, 0.6, seeds=1)
+    draws = draw_differences(true, default.repeat(2, 0), other.repeat(2, 0), 4, 200, 0)
+    assert draws.shape == (200, 2)
+    assert (draws[:, 0] == draws[:, 1]).all()
+    assert draws[:, 0].std() > 0
+
+
+def test_draws_are_those_of_a_resample_done_by_hand() -> None:
+    true, default, other = guesses(1, 30, 0.4, 0.7, seeds=2)
+    rows = np.random.default_rng(5).integers(0, 30, (50, 30))
+    by_hand = [
+        [
+            f1_score(true[i], o[i], labels=range(4), average="macro", zero_division=0)
+            - f1_score(true[i], d[i], labels=range(4), average="macro", zero_division=0)
+            for d, o in zip(default, other, strict=True)
+        ]
+        for i in rows
+    ]
+    np.testing.assert_allclose(draw_differences(true, default, other, 4, 50, 5), by_hand, atol=1e-12)
+
+
+def test_seeds_are_drawn_with_replacement() -> None:
+    drawn = draw_seeds(5, 4000, np.random.default_rng(0))
+    assert drawn.sum(1) == pytest.approx(1)
+    assert (drawn == 0).mean() == pytest.approx((4 / 5) ** 5, abs=0.02)
+
+
+def test_where_only_seeds_differ_the_interval_is_students() -> None:
+    """On 4,000 rows drawing rows changes little, and the seeds are far apart."""
+    true = np.zeros(4000, np.int64)
+    true[2000:] = 1
+    default = np.tile(true, (5, 1))
+    other = default.copy()
+    for run, wrong in enumerate((100, 250, 420, 500, 730)):
+        other[run, :wrong] = 1 - other[run, :wrong]
+    found = compare(true, default, other, 2)
+    half = stats.t.ppf(0.975, 4) * np.std(found.differences, ddof=1) / 5**0.5
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.07)
+
+
+def test_where_seeds_agree_the_interval_is_that_of_the_rows() -> None:
+    true, default, other = guesses(1, 300, 0.5, 0.6, seeds=1)
+    found = compare(true, default.repeat(5, 0), other.repeat(5, 0), 4)
+    rows = draw_differences(true, default, other, 4, 10_000, 1)[:, 0]
+    assert (found.low, found.high) == pytest.approx(np.quantile(rows, [0.025, 0.975]), abs=0.005)
+
+
+def test_five_seeds_are_enough_to_be_right_nineteen_times_in_twenty() -> None:
+    """Only the seeds differ, by normal noise: the plain percentile interval would hold the truth 84 times in 100."""
+    generator = np.random.default_rng(0)
+    held = {1.0: 0, widening(5): 0}
+    for _ in range(1000):
+        by_seed = generator.normal(size=5)
+        drawn = draw_seeds(5, 1000, generator) @ by_seed - by_seed.mean()
+        for factor in held:
+            low, high = percentiles(by_seed.mean() + factor * drawn)
+            held[factor] += low <= 0 <= high
+    plain, widened = held.values()
+    assert plain < 870
+    assert 930 < widened < 970
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 30, 101])
+def test_student(freedom: int) -> None:
+    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+
+
+def test_percentiles_are_draws() -> None:
+    draws = np.arange(1000.0)[::-1]
+    assert percentiles(draws) == (25, 974)
+    assert percentiles(-draws) == (-974, -25)
+    assert percentiles(np.array([7.0])) == (7, 7)
+
+
+def test_twenty_thousand_rows_fit_into_memory() -> None:
+    case = guesses(1, 20_000, 0.5, 0.5)
+    tracemalloc.start()
+    compare(*case, 4, resamples=300)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
+def test_many_classes_on_few_rows_fit_into_memory() -> None:
+    """What is large then is the table of counts, not the draws."""
+    true = np.arange(3)
+    runs = np.zeros((5, 3), np.int64)
+    tracemalloc.start()
+    compare(true, runs, runs, 200, resamples=5_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
