@@ -42,13 +42,13 @@ def _peer(bench: Bench, folder: Path, batch: int, number: int) -> float:
 
 
 def _sweep(bench: Bench, folder: Path, *options: object) -> float:
-    command = [sys.executable, "-m", "orchestrator", "sweep", *options, "--project-root", bench.project]
-    command += ["--output-root", folder / "out", "--weights", bench.weights]
+    command = [sys.executable, "-m", "orchestrator", "sweep", *options]
+    command += ["--project-root", bench.project, "--output-root", folder / "out", "--weights", bench.weights]
     return timed(command, folder / "ours.log", EMOSWEEP_CACHE=str(folder / "cache"))
 
 
 def grid_beside_the_seven(bench: Bench, batch: int) -> list[Row]:
-    """`run-all --sweep lr-grid`: the share of the CPUs that trials use, and whether the fixed runs are as without it."""
+    """`run-all --sweep lr-grid`: the share of the CPUs that trials use, and whether the fixed runs are the same."""
     busy, same, details = [], [], []
     for _ in range(bench.repeat):
         plain, swept = bench.fresh("grid_without"), bench.fresh("grid")
