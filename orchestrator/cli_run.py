@@ -149,7 +149,7 @@ def plan(
     if sweeps:
         from orchestrator.sweeps.estimate import print_estimate
 
-        print_estimate(Console(), steps, sweeps, planner)
+        print_estimate(Console(), steps, sweeps)
 
 
 def sweep(

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
-from orchestrator.plan import Planner, Step
+from orchestrator.plan import Step
 from orchestrator.summary import duration
 from orchestrator.sweeps.confirm import CANDIDATES
 from orchestrator.sweeps.plan import Sweep
@@ -128,27 +130,32 @@ def _results(processes: Sequence[subprocess.Popen[str]]) -> list[dict[str, float
     return [json.loads(lines[-1]) for lines in outputs]
 
 
-def print_estimate(console: Console, steps: Sequence[Step], sweeps: Sequence[Sweep], planner: Planner) -> None:
-    """Trials, epochs and hours of each sweep, and of everything."""
-    batch = max(config.batch for config in (sweep.default.config for sweep in sweeps) if config)
-    speed = measured(batch)
-
-    def time_of(load: Load) -> str:
-        return duration(load.images / speed.images_per_second / speed.slots) if load.images else "0 s"
-
-    total = fixed_load(steps)
+def print_estimate(console: Console, steps: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
+    """Trials, epochs and time of each sweep and of everything, in 80 columns."""
+    speed = measured(max(config.batch for config in (sweep.default.config for sweep in sweeps) if config))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("Sweep", no_wrap=True)
+    for name in ("Trials", "Epochs", "Time", "On new seeds", "Epochs", "Time"):
+        table.add_column(name, justify="right")
+    fixed = fixed_load(steps)
+    if fixed.trials:
+        table.add_row("the experiments", f"{fixed.trials}", f"{fixed.epochs}", _time(fixed, speed), "–", "–", "–")
+    total = fixed
     for sweep in sweeps:
         load = sweep_load(sweep)
         again = confirmation_load(sweep) if sweep.options.confirm else Load()
         total += load + again
-        console.print(
-            f"{sweep.base.name} sweep: {load.trials} of {len(sweep.trials)} trials to run, about {load.epochs} epochs, "
-            f"{time_of(load)}; then {again.trials} runs on new seeds, {again.epochs} epochs, {time_of(again)}",
-            highlight=False, soft_wrap=True,
+        table.add_row(
+            sweep.base.name, f"{load.trials} of {len(sweep.trials)}", f"{load.epochs}", _time(load, speed),
+            f"{again.trials}", f"{again.epochs}", _time(again, speed),
         )  # fmt: skip
-    whole = total.images / speed.images_per_second / speed.slots + START_UP
+    console.print(table)
     console.print(
-        f"in all {total.trials} trials, about {total.epochs} epochs: about {duration(whole)} here, at "
-        f"{speed.slots} × {speed.images_per_second:.0f} images/s measured in stage 3 ({speed.device})",
+        f"about {_time(total, speed, START_UP)} in all: {speed.slots} trials at once, "
+        f"{speed.images_per_second:.0f} images/s each (measured on this {speed.device})",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _time(load: Load, speed: Speed, more: float = 0.0) -> str:
+    return duration(load.images / speed.images_per_second / speed.slots + more)
