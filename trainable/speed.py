@@ -91,7 +91,7 @@ def best_count(measured: Callable[[int], tuple[float, int]], room: float, most: 
     count, (speed, memory) = 1, measured(1)
     while 2 * count <= most and 2 * memory <= room:
         faster, needed = measured(2 * count)
-        if faster < LEAST_GAIN * speed:
+        if needed > room or faster < LEAST_GAIN * speed:
             break
         count, speed, memory = 2 * count, faster, needed
     return count

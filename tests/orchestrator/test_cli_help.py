@@ -49,7 +49,8 @@ def test_plan_takes_every_option_of_run_all_that_decides_results() -> None:
     """So that `plan` can be called with the options of the run it is about."""
     options = {name: {param.name for param in MAIN.commands[name].params} for name in ("run-all", "plan")}  # type: ignore[attr-defined]
     only_about_where = {
-        "address", "device", "workers", "num_cpus", "cpus_per_trial", "gpus_per_trial", "plain", "verbose"
+        "address", "device", "workers", "num_cpus", "cpus_per_trial", "gpus_per_trial", "plain", "verbose",
+        "trials_per_gpu", "max_concurrent", "time_budget",
     }  # fmt: skip
     assert options["run-all"] - options["plan"] == only_about_where
 

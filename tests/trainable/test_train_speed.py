@@ -36,7 +36,7 @@ def test_each_doubling_fits_and_pays(gains: list[float], memory: float, most: in
     assert count <= most and (count == 1 or measured(count)[1] <= 1000)
     doublings = [2**i for i in range(7) if 2**i < count]
     assert all(speeds[2 * n] >= LEAST_GAIN * speeds[n] for n in doublings)
-    stops = 2 * count > most or 2 * int(count * memory * 1000) > 1000
+    stops = 2 * count > most or 2 * int(count * memory * 1000) > 1000 or int(2 * count * memory * 1000) > 1000
     assert stops or speeds[2 * count] < LEAST_GAIN * speeds[count]
 
 

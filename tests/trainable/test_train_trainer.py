@@ -344,9 +344,11 @@ def test_the_checkpoint_note_says_without_torch_what_there_is(
     shared_project: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
     run = Trainer(spec_of(shared_project, tmp_path / "out", config), CPU)
-    run.step()
+    row = run.step()
     note = json.loads((tmp_path / "out/.checkpoints/last.json").read_text())
-    assert note == {"identity": run.identity, "epoch": 1}
+    assert (note["identity"], note["epoch"]) == (run.identity, 1)
+    assert (note["scores"], note["stages"]) == ([row["val_macro_f1"]], [row["stage"]])
+    assert note["total_seconds"] == row["seconds"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".checkpoints"}
 
 
