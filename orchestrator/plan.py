@@ -43,6 +43,8 @@ class Step:
     identity: Identity | None = None
     sweep: str | None = None
     """The experiment whose sweep this is a trial of; it is judged by the sweep's policy unless it tests."""
+    stopped_counts: bool = True
+    """A trial that its policy stopped is done."""
 
     @property
     def name(self) -> str:
@@ -85,7 +87,7 @@ class Planner:
             experiment: with `trial` set.
             stopped_counts: a trial that its policy stopped is done.
         """
-        step = replace(self._new(experiment, config), sweep=sweep)
+        step = replace(self._new(experiment, config), sweep=sweep, stopped_counts=stopped_counts)
         if fresh:
             return replace(step, why="--fresh")
         note = _record(self.paths.run(experiment).stopped)
@@ -99,7 +101,7 @@ class Planner:
         """The step as it is on disk now."""
         if step.sweep is not None:
             assert step.config is not None
-            return self.trial(step.experiment, step.config, step.sweep)
+            return self.trial(step.experiment, step.config, step.sweep, stopped_counts=step.stopped_counts)
         return self._step(step.experiment, False)
 
     def _step(self, experiment: Experiment, fresh: bool) -> Step:

@@ -78,8 +78,18 @@ class Pool(TrialScheduler):
         return True
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        self._state(trial).trial = trial
-        trial.set_status(Trial.PAUSED)
+        state = self._state(trial)
+        if state.trial is None:
+            state.trial = trial
+            trial.set_status(Trial.PAUSED)
+            return
+        # Its process failed, and Tune has told `on_trial_error`, and counts it as pending: it goes on in its place.
+        state.ended = False
+        policy = self._policy(state)
+        if policy is not None:
+            policy.back(_name(trial))
+        if self._chosen is None or self._chosen.status != Trial.PENDING:
+            self._chosen = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         name, state = _name(trial), self._state(trial)
@@ -130,7 +140,8 @@ class Pool(TrialScheduler):
 
     def _next(self) -> str | None:
         paused = self._paused()
-        running = sum(state.status == Trial.RUNNING for state in self.states.values())
+        # Pending is what goes on after a failure; the one chosen is not.
+        running = sum(state.status in (Trial.RUNNING, Trial.PENDING) for state in self.states.values())
         if self.limits.max_concurrent is not None and running >= self.limits.max_concurrent:
             return None
         fixed = [name for name, state in paused.items() if state.member.fixed]

@@ -25,7 +25,7 @@ from orchestrator.ray_session import Cluster, Share, session
 from orchestrator.sweeps.confirm import to_confirm
 from orchestrator.sweeps.plan import Sweep
 from orchestrator.sweeps.policies import TIME_BUDGET
-from orchestrator.sweeps.records import note_stopped, policy_of
+from orchestrator.sweeps.records import forget_stopped, note_stopped, policy_of
 from orchestrator.tail import tail
 from orchestrator.work import Limits, Work
 from trainable.config import Resources
@@ -178,6 +178,8 @@ class _Run:
         steps = {step.name: step for step in work.steps}
 
         def report(name: str, event: str, value: Any) -> None:
+            if event == "start":
+                forget_stopped(steps[name], self.planner.paths)
             if event == "stopped":
                 why, past = value
                 note_stopped(steps[name], self.planner.paths, why, past)
@@ -259,6 +261,7 @@ def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
     """`--fresh`: neither done nor interrupted, so that a fresh run that is interrupted in its turn can go on."""
     for step in todo:
         paths.manifest(step.experiment).unlink(missing_ok=True)
+        forget_stopped(step, paths)
         for run in _confirmations(step, paths):
             shutil.rmtree(run, ignore_errors=True)
         partial = paths.run(step.experiment).checkpoints if step.experiment.trains else paths.shards(step.experiment)

@@ -51,6 +51,9 @@ class Policy(Protocol):
     def leave(self, name: str) -> None:
         """The trial failed, or will not go on for another reason."""
 
+    def back(self, name: str) -> None:
+        """A trial that had left goes on after all."""
+
     def decision(self, name: str) -> Decision:
         """ "wait": others must come as far first, or a CPU be free with nothing surer to do (`release`)."""
 
@@ -79,6 +82,9 @@ class RunToTheEnd:
 
     def leave(self, name: str) -> None:
         self.pasts[name].gone = True
+
+    def back(self, name: str) -> None:
+        self.pasts[name].gone = False
 
     def decision(self, name: str) -> Decision:
         return "go"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,9 +69,11 @@ def note_stopped(step: Step, paths: ProjectPaths, why: str, past: Mapping[str, A
     """Remember why a trial was stopped. One that had no more time keeps its checkpoint and may go on some day.
 
     Args:
-        past: the trial's last result from Tune.
+        past: the trial's last result from Tune; without one, what is on disk of the trial stays.
     """
     run = paths.run(step.experiment)
+    if "scores" not in past:
+        past = _of(step, run.stopped) or _of(step, run.checkpoint_note)
     final = why != TIME_BUDGET
     kept = {name: past.get(name) or [] for name in ("scores", "stages")}
     values = {"identity": step.identity, "why": why, "final": final, **kept, "total_seconds": past.get("total_seconds")}
@@ -78,6 +81,12 @@ def note_stopped(step: Step, paths: ProjectPaths, why: str, past: Mapping[str, A
     write_json(run.stopped, {**values, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
     if final:
         shutil.rmtree(run.checkpoints, ignore_errors=True)
+
+
+def forget_stopped(step: Step, paths: ProjectPaths) -> None:
+    """The trial goes on: from now on its checkpoint says how far it came."""
+    with suppress(OSError):  # what is wrong with the folder is the trial's to tell
+        paths.run(step.experiment).stopped.unlink(missing_ok=True)
 
 
 def _of(step: Step, path: Path) -> dict[str, Any]:
