@@ -2,8 +2,8 @@
 
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
-Rows: memory, decoders, probes, sweep, grid, stage3, seven, growth, five128, one1024, five1024. The peer is
-`runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately, on a machine that
+Rows: memory, peak, decoders, probes, sweep, grid, stage3, seven, growth, five128, one1024, five1024. The
+peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately, on a machine that
 should do nothing else; all rows once take about an hour and a half on two cores, most of it the peer's.
 """
 
@@ -18,13 +18,14 @@ from rich.table import Table
 
 from benchmarks.growth import drawn, growth
 from benchmarks.harness import Bench, Row, machine, write
-from benchmarks.steps import decoders, memory_of_a_trial, stage3_speed
+from benchmarks.steps import decoders, memory_of_a_trial, peak_of_a_step, stage3_speed
 from benchmarks.sweep_rows import grid_beside_the_seven, sixteen_finetunes
 from benchmarks.sweeps import sixteen_probes
 from benchmarks.whole import beyond_the_busiest, five_experiments, one_experiment
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": lambda bench: [memory_of_a_trial(bench, bench.project)],
+    "peak": lambda bench: [peak_of_a_step(bench, bench.project)],
     "decoders": lambda bench: [decoders(bench, bench.project)],
     "probes": lambda bench: sixteen_probes(bench, 128),
     "sweep": lambda bench: sixteen_finetunes(bench, 128),

@@ -17,6 +17,7 @@ from benchmarks.harness import ROOT, Bench, Row
 
 PASSES = 5
 DECODED = 600
+PEAKS = (128, 384)
 
 
 def stage3_speed(bench: Bench, project: Path, batch: int) -> Row:
@@ -27,9 +28,17 @@ def stage3_speed(bench: Bench, project: Path, batch: int) -> Row:
 
 
 def memory_of_a_trial(bench: Bench, project: Path) -> Row:
-    """Private memory that inputs add to a process with a model, its optimizer and its activations."""
+    """Private memory that the inputs of a second, concurrent trial add to its model, optimizer and activations."""
     found = _in_process("memory", bench, project, 128)
     return Row("private memory of one more trial's data", "MiB", found["mib"], 50.0, at_least=False, details=found)
+
+
+def peak_of_a_step(bench: Bench, project: Path) -> Row:
+    """Resident bytes that each image of a stage-3 batch adds, from the peaks of two processes at two batches."""
+    small, large = (_in_process("peak", bench, project, batch)["bytes"] for batch in PEAKS)
+    per_image = (large - small) / (PEAKS[1] - PEAKS[0])
+    details = {"batches": PEAKS, "peaks": [small, large], "process": small - PEAKS[0] * per_image}
+    return Row("peak memory of a stage-3 step: an image", "MB", [per_image / 1e6], details=details)
 
 
 def decoders(bench: Bench, project: Path) -> Row:
@@ -74,36 +83,58 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     return {"ratios": [s / r for r, s in pairs], "images_per_second": speed, "images": len(labels)}
 
 
-def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
-    """What the inputs of all three stages add, after everything else a trial needs was there."""
-    import torch
-
+def peak(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     from benchmarks.floor import Stage3
-    from trainable.config import PARTS, TrainConfig
-    from trainable.supply import Supply
-    from trainable.tables import load_table
 
     stage = Stage3(batch, 1)
-    stage.epoch(batch)
-    csvs = {part: project / f"data_shared/cropped_faces_csv/{part}_M1.csv" for part in PARTS}
-    tables = {part: load_table(csv, project) for part, csv in csvs.items()}
-    classes = sorted(set(tables["train"].labels))
-    config = TrainConfig("finetune", 30, 5e-4, 1e-4, batch=batch, weights=str(weights))
+    for _ in range(2):
+        stage.epoch(batch)
+    # Not getrusage: its peak is the parent's, if that was higher.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {"bytes": next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))}
 
-    def visit() -> Any:
-        supply = Supply(tables, classes, config, plain=False, workers=0, log=print)
-        for part in PARTS:
+
+class Trial:
+    """The inputs of all three stages, in a process with everything else that a trial needs."""
+
+    def __init__(self, project: Path, weights: Path, batch: int) -> None:
+        import pyarrow  # noqa: F401 (what opens the cache, which is no data)
+
+        from benchmarks.floor import Stage3
+        from trainable.config import PARTS, TrainConfig
+        from trainable.tables import load_table
+
+        self.stage = Stage3(batch, 1)
+        self.stage.epoch(batch)
+        csvs = {part: project / f"data_shared/cropped_faces_csv/{part}_M1.csv" for part in PARTS}
+        self.tables = {part: load_table(csv, project) for part, csv in csvs.items()}
+        self.config = TrainConfig("finetune", 30, 5e-4, 1e-4, batch=batch, weights=str(weights))
+
+    def take(self) -> float:
+        """Visit every image at every stage, and keep the inputs. Returns the private MiB that this added."""
+        from trainable.supply import Supply
+
+        before = _private_mib()
+        classes = sorted(set(self.tables["train"].labels))
+        self.supply = Supply(self.tables, classes, self.config, plain=False, workers=0, log=print)
+        for part in self.tables:
             for number in (1, 2, 3):
-                for x, _ in supply.inputs(part, stage.model.eval(), number, _engine()).epoch():
+                for x, _ in self.supply.inputs(part, self.stage.model.eval(), number, _engine()).epoch():
                     x.sum()
-        return supply
+        return _private_mib() - before
 
-    visit()  # fills the cache, as the trial before did
-    before = _private_mib()
-    supply = visit()
-    after = _private_mib()
-    torch.set_num_threads(1)
-    return {"mib": [after - before], "images": sum(map(len, tables.values())), "held": len(supply.tables)}
+
+def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+    """Two actors as Tune has them: what the second one's inputs add, while the first holds the same."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    first, second = (ray.remote(num_cpus=1)(Trial).remote(project, weights, batch) for _ in range(2))
+    alone = ray.get(first.take.remote())  # fills the cache
+    added = ray.get(second.take.remote())
+    again = ray.get(second.take.remote())
+    ray.shutdown()
+    return {"mib": [added], "first": alone, "again": again}
 
 
 def decoding(project: Path, weights: Path, batch: int) -> dict[str, Any]:
@@ -165,5 +196,5 @@ def _private_mib() -> float:
 
 if __name__ == "__main__":
     kind, root, weights_file, size = sys.argv[1:]
-    function = {"stage3": stage3, "memory": memory, "decoders": decoding}[kind]
+    function = {"stage3": stage3, "memory": memory, "peak": peak, "decoders": decoding}[kind]
     print(json.dumps(function(Path(root), Path(weights_file), int(size))))

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from orchestrator.plan import Step
 
-PROCESS, PER_IMAGE = 0.8e9, 11.7e6
-"""Bytes of a trial's process, and of each image in a stage-3 batch on top (peak resident memory at batches of 128 to
-957: 2.3 to 12 GB)."""
+PROCESS, PER_IMAGE = 0.8e9, 12.7e6
+"""Bytes of a trial's process, and of each image in a stage-3 batch on top: what `python -m benchmarks --rows peak`
+prints, and beside its process room for Ray's and Tune's modules."""
 
 
 def need(step: Step) -> int:

@@ -89,12 +89,8 @@ class ProjectPaths:
 
     @property
     def internal(self) -> Path:
-        """Caches, logs and Tune's records; safe to delete."""
+        """Logs, Tune's records, networks, parts of FaceAPI; safe to delete when nothing runs."""
         return self.output / ".emosweep"
-
-    @property
-    def image_hashes(self) -> Path:
-        return self.internal / "image_hashes.sqlite"
 
     @property
     def lock(self) -> Path:

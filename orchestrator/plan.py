@@ -13,6 +13,7 @@ from orchestrator.paths import ProjectPaths
 from orchestrator.settings import Settings
 from search_spaces.runbook import Experiment
 from trainable.atomic import read_json
+from trainable.cache import HASHES, cache_root
 from trainable.config import TrainConfig
 from trainable.identity import (
     Identity,
@@ -60,7 +61,7 @@ class Planner:
 
     def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
         self.inputs, self.settings, self.paths = inputs, settings, paths
-        self.hashes = ImageHashes(paths.image_hashes)
+        self.hashes = ImageHashes(cache_root() / HASHES)  # the pack's: no image is hashed for each of them
         self._data: dict[str, Identity] = {}
         self._weights: dict[str, str] = {}
 

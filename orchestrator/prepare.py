@@ -17,18 +17,34 @@ from trainable.errors import CacheFull, ExperimentError
 Progress = Callable[[int, int], None]
 
 
+class Over(threading.Event):
+    """Set where the run must not go on: by itself, or because the user's `stop` is, which it never sets.
+
+    A user's second signal ends the process at once, so the first one must find `stop` as the user left it.
+    """
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._stop.is_set()
+
+
 class Preparation:
     """Runs in a thread of its own while the `with` block does.
+
+    `over` is set where it failed, and where `stop` is.
 
     Args:
         steps: the MobileNet steps to come.
         files: their images, for the pack; () to leave it.
         progress: called with the number of images that are there and of those that are wanted.
-        stop: set where the run must not go on.
+        stop: set where the user wants the run to end.
     """
 
     def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
-        self.steps, self.files, self.progress, self.stop = steps, files, progress, stop
+        self.steps, self.files, self.progress, self.over = steps, files, progress, Over(stop)
         self._error: BaseException | None = None
         self._checked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
@@ -44,7 +60,7 @@ class Preparation:
         if kind is None:
             self.finish()
         elif kind is not KeyboardInterrupt:
-            self.stop.set()
+            self.over.set()
             self._checked.wait()
             if self._error is not None:
                 raise self._error
@@ -69,12 +85,12 @@ class Preparation:
                 import orchestrator.training  # brings Tune, a second's import
             _check_weights(self.steps)
             self._checked.set()
-            if self.files and not self.stop.is_set():
+            if self.files and not self.over.is_set():
                 self._fill_pack()
             import orchestrator.report  # noqa: F401 (needed at the end, when nothing else is left to do)
         except BaseException as error:  # raised where it is waited for
             self._error = error
-            self.stop.set()
+            self.over.set()
         finally:
             self._checked.set()
 
@@ -91,7 +107,7 @@ class Preparation:
                 nonlocal there
                 there += n
                 self.progress(there, len(digests))
-                if self.stop.is_set():
+                if self.over.is_set():
                     raise ExperimentError("stopped")
 
             advance(0)

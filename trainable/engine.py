@@ -50,7 +50,7 @@ class Engine:
 def keep_freed_memory() -> None:
     """Let this process keep what it frees, instead of giving it back to the system and faulting it in again.
 
-    A step frees and takes again some 10 MB an image, in pieces that glibc would map and unmap one by one: at large
+    A step frees and takes again some 12 MB an image, in pieces that glibc would map and unmap one by one: at large
     batches that is much of a step's time (`benchmarks.step_profile`). Other C libraries are left as they are.
     """
     with suppress(OSError, AttributeError):

@@ -17,6 +17,9 @@ const MAX_SIDE = 6000;
 
 // sharp reads more, drawings among them; these are the ones that the onnx engine reads too ("raw" is our own BMP).
 const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif', 'raw'];
+// A TIFF may hold anything. Numbers of 32 bits have no agreed white, and from CIELAB libvips never comes back.
+const SPACES = ['srgb', 'rgb16', 'b-w', 'grey16', 'cmyk'];
+const DEPTHS = ['uchar', 'ushort'];
 
 /** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
 async function readBytes(root, image) {
@@ -64,6 +67,9 @@ export async function loadPhoto(root, image) {
     const photo = open(await readBytes(root, image));
     const stored = await photo.metadata();
     if (!FORMATS.includes(stored.format)) throw new Error('unsupported image format');
+    if (!SPACES.includes(stored.space) || !DEPTHS.includes(stored.depth)) {
+      throw new Error(`unsupported colours: ${stored.space}, ${stored.depth}`);
+    }
     const { data, info } = await photo
       .removeAlpha()
       .toColourspace('srgb')

@@ -55,7 +55,7 @@ def _decode(file: Path) -> Photo:
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            _check_bitmap(image)
+            _check_kind(image)
             _load(image)
             step = math.ceil(max(image.size) / MAX_SIDE)
             pixels = np.asarray(_rgb(_thinned(image, step) if step > 1 else image, image.format))
@@ -83,13 +83,20 @@ def _load(image: ImageFile.ImageFile) -> None:
             ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _check_bitmap(image: ImageFile.ImageFile) -> None:
-    """BMP comes in many kinds; both evaluators read the uncompressed ones of 1, 4, 8, 24 and 32 bits."""
-    if image.format != "BMP":
-        return
-    sixteen_bits = any("BGR;1" in str(tile.args) for tile in image.tile)
-    if image.info.get("compression") not in (0, 3) or sixteen_bits:
-        raise ValueError("unsupported kind of BMP")
+def _check_kind(image: ImageFile.ImageFile) -> None:
+    """BMP and TIFF come in many kinds: both evaluators refuse what one of them cannot read.
+
+    Of BMP they read the uncompressed ones of 1, 4, 8, 24 and 32 bits. Of TIFF they leave CIELAB, numbers of 32 bits and
+    the compressions that sharp lacks.
+    """
+    if image.format == "BMP":
+        sixteen_bits = any("BGR;1" in str(tile.args) for tile in image.tile)
+        if image.info.get("compression") not in (0, 3) or sixteen_bits:
+            raise ValueError("unsupported kind of BMP")
+    elif image.format == "TIFF" and (
+        image.mode in ("LAB", "I", "F") or image.info.get("compression") in ("lzma", "zstd", "webp")
+    ):
+        raise ValueError("unsupported kind of TIFF")
 
 
 def _thinned(image: Image.Image, step: int) -> Image.Image:

@@ -259,7 +259,7 @@ def test_weights_that_do_not_load(name: str, words: str, root: Path, files: Path
     before = listing(root)
     done = cli("run-all", "--project-root", root, "--only", "probe_M1", "--weights", files / name)
     check(done, (f"--weights {files / name}: {words}",))
-    # The weights are loaded while Ray starts: by then there is a log, and the images' hashes are remembered.
+    # The weights are loaded while Ray starts: by then there is a log.
     assert {Path(name).parts[0] for name in changes(before, listing(root))} == {".emosweep"}
     assert not (files / "owned").exists(), "the checkpoint's code was run"
 

@@ -26,6 +26,8 @@ from orchestrator.selection import select
 from orchestrator.settings import FaceApiSettings, Overrides, Recipe, Settings
 from search_spaces.runbook import Experiment
 from trainable.config import Resources, RunSpec
+from trainable.identity import file_digest
+from trainable.pack import ImagePack
 from trainable.tables import load_table
 from trainable.trainer import Trainer
 
@@ -104,9 +106,14 @@ def test_a_new_project(root: Path) -> None:
     assert (steps["finetune_K7"].config.epochs, steps["faceapi_M1"].config) == (50, None)  # type: ignore[union-attr]
 
 
-def test_looking_leaves_nothing_behind(root: Path) -> None:
+@pytest.mark.parametrize("before_it", [lambda root: None, lambda root: finish(root)], ids=["new", "done"])
+def test_looking_leaves_nothing_behind(before_it: Change, root: Path, cli: Cli) -> None:
+    """Where there are results, all images are hashed to compare with them."""
+    before_it(root)
+    shutil.rmtree(root / ".emosweep", ignore_errors=True)
     before = listing(root)
     plan(root)
+    assert cli("plan", "--project-root", root, "--weights", "none", "--only", "*_160").returncode == 0
     assert not changes(before, listing(root))
 
 
@@ -377,6 +384,66 @@ def test_a_checkpoint_note_that_says_nothing_is_none(text: str, root: Path) -> N
     interrupt(root, probe, 2)
     (root / RUNS / "probe_M1_160" / ".checkpoints" / "last.json").write_text(text, encoding="utf-8")
     assert plan(root)["probe_M1"].status == "new"
+
+
+# -- the hashes of images
+
+
+@pytest.fixture
+def hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are read to hash them, from an empty cache on."""
+    files: list[Path] = []
+
+    def counting(file: Path) -> str:
+        files.append(file)
+        return file_digest(file)
+
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("trainable.identity.file_digest", counting)
+    return files
+
+
+def images_of(ours: Planner) -> list[Path]:
+    tables = [table for split in ours.inputs.training.values() for table in split.values()]
+    return list(dict.fromkeys(row.file for table in tables for row in table.rows))
+
+
+def test_a_run_hashes_each_image_once(root: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planner names images from the working folder, the trials in full."""
+    monkeypatch.chdir(root)
+    ours = planner(Path())
+    for step in ours.plan(select(TRAINED)):
+        ours.identify(step)
+    images = [root / file for file in images_of(ours)]
+    assert sorted(root / file for file in hashed) == sorted(images)
+    ImagePack().digests(images)
+    assert len(hashed) == len(images)
+
+
+def test_a_run_goes_on_beside_a_cleared_cache(root: Path, hashed: list[Path], cli: Cli) -> None:
+    ours = planner(root)
+    (step,) = ours.plan(select(["probe_M1"]))
+    identity = ours.identify(step).identity
+    pack = ImagePack()
+    pack.digests(images_of(ours))
+    assert cli("cache", "--clear").returncode == 0
+    hashed.clear()
+    assert ours.identify(step).identity == identity
+    assert hashed, "nothing was cleared"
+    assert len(pack.digests(images_of(ours))) == len(images_of(ours))
+
+
+@pytest.mark.parametrize("where", ["a file", "a file/below"])
+def test_a_cache_that_cannot_be_used_costs_time_only(
+    where: str, root: Path, hashed: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(root)
+    (tmp_path / "a file").write_text("mine")
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / where))
+    hashed.clear()
+    assert statuses(plan(root)) == {"done": list(ALL)}
+    assert hashed
+    assert (tmp_path / "a file").read_text() == "mine"
 
 
 # -- the planner and those who run

@@ -155,3 +155,15 @@ def test_a_broken_memory_of_hashes_costs_time_only(content: bytes, tmp_path: Pat
     (cache / "image_hashes.sqlite").write_bytes(content)
     assert ImagePack().fill(files) == 2
     assert_decoded(files)
+
+
+def test_a_cache_that_makes_room_keeps_the_hashes(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are small, and hashing again what was hashed takes the time of reading it."""
+    first, second = drawn(tmp_path / "a", 3), drawn(tmp_path / "b", 3, first=10)
+    ImagePack().fill(first)
+    before = segments_of(cache, "images")
+    monkeypatch.setenv("EMOSWEEP_CACHE_GB", str(1.5 * sum(path.stat().st_size for path in before) / 1e9))
+    ImagePack().fill(second)
+    assert not before & segments_of(cache, "images"), "the limit did not bite"
+    monkeypatch.setattr("trainable.identity.file_digest", lambda file: pytest.fail(f"{file} is hashed again"))
+    assert len(ImagePack().digests(first + second)) == 6

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +133,59 @@ def test_a_cached_file_is_not_read_again(tmp_path: Path, image: Path) -> None:
     overwrite(image, b"other")
     assert ImageHashes(cache).of([image]) == first
     assert ImageHashes().of([image]) == {image: file_digest(image)} != first
+
+
+def test_a_file_is_known_by_every_name_that_leads_to_it(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan may name it from the working folder, a trial in full, and the project may be a link."""
+    hashes = ImageHashes(tmp_path / "hashes.sqlite")
+    first = hashes.of([image])[image]
+    overwrite(image, b"other")
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in (Path("image.jpg"), Path("link/image.jpg"), tmp_path / "link" / "image.jpg"):
+        assert hashes.of([name]) == {name: first}
+    hashes.forget(Path("link/image.jpg"))
+    assert hashes.of([image]) == {image: file_digest(image)} != {image: first}
+
+
+def test_the_same_name_from_another_working_folder_is_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large and as old, as what comes out of two archives may be."""
+    name, found = Path("face.jpg"), []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        (folder / name).write_text(folder.name)
+        os.utime(folder / name, (1, 1))
+        monkeypatch.chdir(folder)
+        found.append(ImageHashes(tmp_path / "hashes.sqlite").of([name])[name])
+    assert found[0] != found[1]
+
+
+def test_many_files_are_remembered(tmp_path: Path) -> None:
+    """More than SQLite takes in one query."""
+    files = [tmp_path / f"{number}.jpg" for number in range(1201)]
+    for file in files:
+        file.write_text(file.name)
+    hashes = ImageHashes(tmp_path / "hashes.sqlite")
+    first = hashes.of(files)
+    for file in files:
+        overwrite(file, bytes(file.stat().st_size))
+    assert hashes.of(files) == first
+
+
+def test_a_cache_that_others_hold_is_left_to_them(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainable.identity.BUSY_SECONDS", 0.05)
+    cache = tmp_path / "hashes.sqlite"
+    first = ImageHashes(cache).of([image])
+    overwrite(image, b"other")
+    with closing(sqlite3.connect(cache, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert ImageHashes(cache).of([image]) == {image: file_digest(image)}
+        other.execute("ROLLBACK")
+    assert ImageHashes(cache).of([image]) == first, "what was remembered is lost"
 
 
 def test_another_time_or_size_is_read_again(tmp_path: Path, image: Path) -> None:
