@@ -3,8 +3,8 @@
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
 Rows: memory, peak, decoders, probes, sweep, grid, stage3, seven, growth, five128, one1024, five1024. The
-peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately, on a machine that
-should do nothing else; all rows once take about an hour and a half on two cores, most of it the peer's.
+peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately, on a machine
+that should do nothing else; all rows once take about an hour and a half on two cores, most of it the peer's.
 """
 
 from __future__ import annotations
