@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from guesses import Case, guesses
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -28,6 +28,7 @@ def cases(draw: st.DrawFn) -> Case:
 # -- macro-F1
 
 
+@settings(deadline=None)
 @given(cases())
 def test_macro_f1_is_the_trainers_to_the_last_bit_and_scikit_learns(case: Case) -> None:
     true, predicted = case[0], case[1][0]
@@ -37,6 +38,7 @@ def test_macro_f1_is_the_trainers_to_the_last_bit_and_scikit_learns(case: Case) 
     assert found == pytest.approx(f1_score(true, predicted, labels=range(4), average="macro", zero_division=0))
 
 
+@settings(deadline=None)
 @given(cases())
 def test_the_figures_of_each_seed_are_macro_f1(case: Case) -> None:
     true, default, other = case
@@ -75,6 +77,7 @@ def test_verdict(low: float, high: float, verdict: str) -> None:
     assert Comparison((0.5, 0.5), (0.5, 0.5), low, high).verdict == verdict
 
 
+@settings(deadline=None)
 @given(cases(), st.integers(0, 9))
 def test_swapping_the_two_turns_everything_round(case: Case, seed: int) -> None:
     true, default, other = case
@@ -85,6 +88,7 @@ def test_swapping_the_two_turns_everything_round(case: Case, seed: int) -> None:
     assert two.verdict == opposite[one.verdict]
 
 
+@settings(deadline=None)
 @given(cases())
 def test_equal_predictions_differ_by_nothing(case: Case) -> None:
     true, default, _ = case
@@ -92,6 +96,7 @@ def test_equal_predictions_differ_by_nothing(case: Case) -> None:
     assert (found.low, found.high, found.verdict) == (0, 0, "cannot tell")
 
 
+@settings(deadline=None)
 @given(cases(), st.permutations(range(4)))
 def test_the_numbers_of_the_classes_do_not_matter(case: Case, order: list[int]) -> None:
     one = compare(*case, 4, resamples=100)
@@ -99,6 +104,7 @@ def test_the_numbers_of_the_classes_do_not_matter(case: Case, order: list[int]) 
     assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_seeds_does_not_change_the_figures(case: Case, random: object) -> None:
     true, default, other = case
@@ -118,6 +124,7 @@ def test_the_order_of_rows_and_seeds_hardly_changes_the_interval() -> None:
     assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=0.05 * (one.high - one.low))
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_seed_gives_the_same_every_time(case: Case) -> None:
     assert compare(*case, 4, resamples=50, seed=3) == compare(*case, 4, resamples=50, seed=3)

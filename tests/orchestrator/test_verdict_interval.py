@@ -55,6 +55,24 @@ def test_where_only_seeds_differ_the_interval_is_students() -> None:
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.07)
 
 
+def test_rows_and_seeds_add_up_as_squares() -> None:
+    """Chance in single predictions is in both, and not a third time: that would make it wider by a third."""
+    case = guesses(1, 200, 0.5, 0.6)
+    found = compare(*case, 4)
+    rows = np.quantile(draw_differences(*case, 4, 10_000, 1).mean(1), [0.025, 0.975])
+    seeds = stats.t.ppf(0.975, 4) * np.std(found.differences, ddof=1) / 5**0.5
+    assert (found.high - found.low) / 2 == pytest.approx(np.hypot((rows[1] - rows[0]) / 2, seeds), rel=0.06)
+
+
+def test_the_interval_reaches_further_to_the_side_of_a_seed_that_lies_apart() -> None:
+    true = np.arange(4000) % 2
+    default = np.tile(true, (5, 1))
+    other = default.copy()
+    other[2, :800] = 1 - other[2, :800]
+    found = compare(true, default, other, 2)
+    assert found.difference - found.low > 1.5 * (found.high - found.difference)
+
+
 def test_where_seeds_agree_the_interval_is_that_of_the_rows() -> None:
     true, default, other = guesses(1, 300, 0.5, 0.6, seeds=1)
     found = compare(true, default.repeat(5, 0), other.repeat(5, 0), 4)
