@@ -104,7 +104,7 @@ def run_steps(
                         ready.finish()
                         _forget(todo, paths)
                     with _interrupts(stop, view.say):
-                        run = _Run(planner, hardware, cluster, view, stop, sweeps)
+                        run = _Run(planner, hardware, cluster, view, ready.over, sweeps)
                         run.execute(todo)
                         todo = [step for step in (*todo, *run.confirm()) if step.name not in run.out_of_time]
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
