@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from benchmarks.harness import ROOT, TRAINED, Bench, Row, manifest, ours, peer
 def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
     """Peer / ours, and ours / floor. Ours starts with an empty cache, so decoding and features are in it."""
     seconds: dict[str, list[float]] = {"ours": [], "peer": [], "floor": []}
-    beyond, decoded, floors = [], [], []
+    beyond, decoded, floors, firsts = [], [], [], []
     for _ in range(bench.repeat):
         folder = bench.fresh(f"five_{batch}")
         options = ("--only", ",".join(TRAINED), "--batch", batch)
@@ -25,10 +27,13 @@ def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
         busiest = max(manifest(folder, name)["seconds"] for name in TRAINED)
         beyond.append(seconds["ours"][-1] / busiest - 1)
         decoded.append(decode_ratio(bench, folder))
+        firsts.append({name: first_step(folder, name) for name in TRAINED if name.startswith("finetune")})
     ratios = [p / o for p, o in zip(seconds["peer"], seconds["ours"], strict=True)]
     above = [o / f for o, f in zip(seconds["ours"], seconds["floor"], strict=True)]
     return [
-        Row(f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details=seconds),
+        Row(
+            f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details={**seconds, "stage3": firsts}
+        ),
         Row(f"five experiments, batch {batch}: ours / floor", "x", above, 1.2, at_least=False, details={"f": floors}),
         Row(f"batch {batch}: wall beyond the longest trial", "share", beyond, 0.10, at_least=False),
         Row(f"batch {batch}: images decoded / distinct", "x", decoded, 1.0, at_least=False),
@@ -45,6 +50,14 @@ def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:
         ratios.append(theirs / mine)
         details.append({"ours": mine, "peer": theirs})
     return Row(f"{experiment} alone, batch {batch}: peer / ours", "x", ratios, details={"runs": details})
+
+
+def first_step(folder: Path, experiment: str) -> dict[str, float]:
+    """Seconds of the first epoch of stage 3, which takes its memory from the system, and the median of the others."""
+    history = folder / "out/models/mobilenetv3_classifier/runs" / f"{experiment}_160" / "history.csv"
+    with history.open(encoding="utf-8", newline="") as stream:
+        first, *rest = [float(row["seconds"]) for row in csv.DictReader(stream) if row["stage"] == "3"]
+    return {"first": first, "median_of_the_others": statistics.median(rest)}
 
 
 def decode_ratio(bench: Bench, folder: Path) -> float:

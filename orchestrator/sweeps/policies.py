@@ -140,11 +140,11 @@ class Rung:
 def rungs(config: TrainConfig) -> tuple[Rung, ...]:
     """The end of the stage before the last, and a ninth and a third of the last stage; a probe has no stage before.
 
-    The first one is lenient: it lies where the frozen stages end, whose scores say less and whose epochs cost little.
+    The first one is lenient: it lies where the frozen stages end, whose scores say less about the end of stage 3.
     """
     start = config.stage_starts[-1]
     length = config.epochs - start
-    places = [(start, 3 / 4), (start + math.ceil(length / 9), 3 / 8), (start + math.ceil(length / 3), 1 / 8)]
+    places = [(start, 3 / 4), (start + math.ceil(length / 9), 1 / 4), (start + math.ceil(length / 3), 1 / 8)]
     found = [Rung(epochs, keep) for epochs, keep in places if 0 < epochs < config.epochs]
     return tuple(rung for i, rung in enumerate(found) if i + 1 == len(found) or rung.epochs < found[i + 1].epochs)
 
