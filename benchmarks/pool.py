@@ -20,16 +20,16 @@ from typing import Any
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; see `orchestrator.ray_session`
 
-from ray import tune  # noqa: E402
+from ray import tune
 
-from orchestrator.paths import ProjectPaths  # noqa: E402
-from orchestrator.plan import Step  # noqa: E402
-from orchestrator.ray_session import Share, session  # noqa: E402
-from orchestrator.sweeps.policies import Halving  # noqa: E402
-from orchestrator.training import train  # noqa: E402
-from orchestrator.work import Limits, Work  # noqa: E402
-from search_spaces.runbook import EXPERIMENTS, Experiment  # noqa: E402
-from trainable.config import Resources, TrainConfig  # noqa: E402
+from orchestrator.paths import ProjectPaths
+from orchestrator.plan import Step
+from orchestrator.ray_session import Share, session
+from orchestrator.sweeps.policies import Halving
+from orchestrator.training import train
+from orchestrator.work import Limits, Work
+from search_spaces.runbook import EXPERIMENTS, Experiment
+from trainable.config import Resources, TrainConfig
 
 
 class Trivial(tune.Trainable):
