@@ -58,7 +58,8 @@ from orchestrator.plan import Planner, Step
 from orchestrator.plan_table import print_plan
 from orchestrator.selection import select
 from orchestrator.settings import Settings
-from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_space, plan_sweep
+from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_spaces, plan_sweep
+from search_spaces.runbook import Experiment
 from trainable.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ def run_all(
         faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
     )
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
-    planner, steps = _plan(project_root, output_root, only, settings, fresh)
-    sweeps = _sweeps(steps, options, planner, fixed=True, fresh=fresh)
+    planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
     _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
 
 
@@ -143,8 +143,7 @@ def plan(
         faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
     )
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
-    planner, steps = _plan(project_root, output_root, only, settings, fresh)
-    sweeps = _sweeps(steps, options, planner, fixed=True, fresh=fresh)
+    planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
     print_plan(Console(), steps, running=is_running(planner.paths))
     if sweeps:
         from orchestrator.sweeps.estimate import print_estimate
@@ -187,40 +186,46 @@ def sweep(
     hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
     options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget)
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config))
-    faceapi = [e.name for e in select(experiments) if not e.trains]
+    chosen = select(experiments, "sweep")
+    faceapi = [e.name for e in chosen if not e.trains]
     if faceapi:
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
-    planner, steps = _plan(project_root, output_root, experiments, settings, fresh)
-    _run(
-        [], _sweeps(steps, options, planner, fixed=False, fresh=fresh), planner, hardware, fresh=fresh, verbose=verbose
-    )
+    planner, _, sweeps = _plan(project_root, output_root, chosen, settings, options, fixed=False, fresh=fresh)
+    _run([], sweeps, planner, hardware, fresh=fresh, verbose=verbose)
 
 
 def _plan(
-    project_root: Path, output_root: Path | None, only: list[str] | None, settings: Settings, fresh: bool
-) -> tuple[Planner, list[Step]]:
-    paths = ProjectPaths(project_root, output_root or project_root)
-    experiments = select(only or [])
-    planner = Planner(check_inputs(experiments, settings, paths), settings, paths)
-    return planner, planner.plan(experiments, fresh=fresh)
-
-
-def _sweeps(
-    steps: Sequence[Step], options: SweepOptions | None, planner: Planner, *, fixed: bool, fresh: bool
-) -> list[Sweep]:
-    """A sweep of each experiment that trains.
+    project_root: Path,
+    output_root: Path | None,
+    experiments: Sequence[Experiment],
+    settings: Settings,
+    options: SweepOptions | None,
+    *,
+    fixed: bool = True,
+    fresh: bool,
+) -> tuple[Planner, list[Step], list[Sweep]]:
+    """The experiments, and a sweep of each that trains.
 
     Args:
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
-    bases = [step for step in steps if step.config is not None] if options is not None else []
-    if options is not None and not bases:
+    paths = ProjectPaths(project_root, output_root or project_root)
+    planner = Planner(check_inputs(experiments, settings, paths), settings, paths)
+    if options is None:
+        return planner, planner.plan(experiments, fresh=fresh), []
+    if not planner.inputs.configs:
         raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
-    return [
-        plan_sweep(base, plan_space(base, options), options, planner, fixed=fixed or not base.to_do, fresh=fresh)
-        for base in bases
-        if options is not None
-    ]
+    spaces = plan_spaces(planner.inputs.configs, options)
+    steps = planner.plan(experiments, fresh=fresh)
+    bases = [step for step in steps if step.config is not None]
+    return (
+        planner,
+        steps,
+        [
+            plan_sweep(base, spaces[base.name], options, planner, fixed=fixed or not base.to_do, fresh=fresh)
+            for base in bases
+        ],
+    )
 
 
 def _run(

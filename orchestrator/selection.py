@@ -14,8 +14,11 @@ def matching(pattern: str) -> list[Experiment]:
     return [e for e in EXPERIMENTS if fnmatchcase(e.name, pattern) or fnmatchcase(e.folder, pattern)]
 
 
-def select(only: Sequence[str]) -> tuple[Experiment, ...]:
+def select(only: Sequence[str], said: str = "--only") -> tuple[Experiment, ...]:
     """The experiments of `--only` values, each one or several separated by commas; all where there are none.
+
+    Args:
+        said: where the values are from, for messages.
 
     Returns:
         In the runbook's order.
@@ -25,10 +28,10 @@ def select(only: Sequence[str]) -> tuple[Experiment, ...]:
     """
     patterns = [part.strip() for value in only for part in value.split(",") if part.strip()]
     if only and not patterns:
-        raise ConfigError("--only names no experiment")
+        raise ConfigError(f"{said} names no experiment")
     unknown = [pattern for pattern in patterns if not matching(pattern)]
     if unknown:
         names = " ".join(e.name for e in EXPERIMENTS)
-        raise ConfigError(f"--only {', '.join(unknown)}: no such experiment (there are: {names})")
+        raise ConfigError(f"{said} {', '.join(unknown)}: no such experiment (there are: {names})")
     chosen = {e.name for pattern in patterns for e in matching(pattern)}
     return tuple(e for e in EXPERIMENTS if not patterns or e.name in chosen)

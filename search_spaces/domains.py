@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from trainable.errors import ConfigError
+
 
 @runtime_checkable
 class Domain(Protocol):
@@ -22,9 +24,15 @@ class LogUniform:
 
     low: float
     high: float
+    digits: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= self.high < math.inf:
+            raise ConfigError(f"a logarithmic range must have 0 < low <= high, not {self.low} and {self.high}")
 
     def at(self, u: float) -> float:
-        return typed(math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low))))
+        value = math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
+        return min(max(typed(value, self.digits), self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,14 @@ class Uniform:
 
     low: float
     high: float
+    digits: int = 4
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low <= self.high < math.inf:
+            raise ConfigError(f"a range must have low <= high, not {self.low} and {self.high}")
 
     def at(self, u: float) -> float:
-        return typed(self.low + u * (self.high - self.low))
+        return min(max(typed(self.low + u * (self.high - self.low), self.digits), self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,10 @@ class IntRange:
 
     low: int
     high: int
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ConfigError(f"there is no whole number from {self.low} to {self.high}")
 
     def at(self, u: float) -> int:
         return min(self.high, self.low + int(u * (self.high - self.low + 1)))
@@ -55,6 +72,10 @@ class Choice:
 
     options: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not self.options:
+            raise ConfigError("a choice must have something to choose from")
+
     def at(self, u: float) -> Any:
         return self.options[min(len(self.options) - 1, int(u * len(self.options)))]
 
@@ -65,11 +86,15 @@ class Grid:
 
     values: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ConfigError("a grid must have at least one value")
+
 
 Space = Mapping[str, Any]
 """Parameter (a field of `TrainConfig`) to `Domain`, `Grid`, or a constant."""
 
 
-def typed(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")
+def typed(value: float, digits: int = 4) -> float:
+    """The value with so many significant digits."""
+    return float(f"{value:.{digits}g}")

@@ -11,9 +11,9 @@ DECADE = 10.0
 
 
 def rates(default: TrainConfig) -> dict[str, float]:
-    """The learning rates that the mode has: a probe has no backbone rate."""
+    """The learning rates to sweep: a probe has no backbone rate, and a rate of 0 says not to train."""
     found = {"lr_head": default.lr_head}
-    return found if default.lr_backbone is None else {**found, "lr_backbone": default.lr_backbone}
+    return found if not default.lr_backbone else {**found, "lr_backbone": default.lr_backbone}
 
 
 def lr_grid(default: TrainConfig) -> Space:

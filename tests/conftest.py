@@ -11,9 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from projects import make_project
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # One cache for all tests, and never the user's.
 os.environ["EMOSWEEP_CACHE"] = tempfile.mkdtemp(prefix="emosweep-tests-")
 atexit.register(shutil.rmtree, os.environ["EMOSWEEP_CACHE"], ignore_errors=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -23,6 +24,8 @@ NOT_SWEPT = {
     "amp": "is the whole run's",
 }
 _FINETUNE_ONLY = ("lr_backbone", "stage2_epoch", "stage3_epoch")
+_TOGETHER = ("epochs", "stage2_epoch", "stage3_epoch")
+"""What is in order or not only together."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +94,27 @@ def plan_sweep(
         ConfigError: the space is empty, or has an unknown parameter or a value that makes no run.
     """
     assert base.config is not None
-    configs = list(_configs(base, space, options))
+    configs = list(_configs(base.name, base.config, space, options))
     steps = [base] if fixed else [_trial(base, base.config, 0, options, planner, fresh)]
     steps += [_trial(base, config, number, options, planner, fresh) for number, config in enumerate(configs, 1)]
     return Sweep(base.experiment, options, tuple(space), tuple(steps))
 
 
-def plan_space(base: Step, options: SweepOptions) -> Space:
-    """The space of `--space`, around the experiment's default.
+def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> dict[str, Space]:
+    """The space of `--space` around each experiment's default, tried out: nothing has been read or hashed yet.
 
     Raises:
-        ConfigError: there is no such space.
+        ConfigError: there is no such space, or as `plan_sweep`.
     """
-    assert base.config is not None
     if options.space in SPACES:
-        return SPACES[options.space](base.config)
-    from orchestrator.sweeps.user_space import load_space
+        spaces = {name: SPACES[options.space](default) for name, default in defaults.items()}
+    else:
+        from orchestrator.sweeps.user_space import load_space
 
-    return load_space(options.space)
+        spaces = dict.fromkeys(defaults, load_space(options.space))
+    for name, default in defaults.items():
+        list(_configs(name, default, spaces[name], options))
+    return spaces
 
 
 def trial_of(base: Experiment, config: TrainConfig, number: int, *, test: bool) -> Experiment:
@@ -125,26 +131,22 @@ def _trial(base: Step, config: TrainConfig, number: int, options: SweepOptions, 
     return planner.trial(experiment, config, base.name, stopped_counts=options.scheduler != "none", fresh=fresh)
 
 
-def _configs(base: Step, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:
-    """The configurations besides the default, none twice."""
-    default = base.config
-    assert default is not None
-    check_space(base, space, options)
-    seen = {default}
+def _configs(name: str, default: TrainConfig, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:
+    """The configurations besides the default, none twice: not in other words either, as stages written out would be."""
+    check_space(name, default, space, options)
+    seen = {digest(default.identity())}
     for point in points(space, options.num_samples or SAMPLES, options.search, default.seed):  # type: ignore[arg-type]
-        config = _config(base, point, options)
-        if config not in seen:
-            seen.add(config)
+        config = _config(default, point, options)
+        if digest(config.identity()) not in seen:
+            seen.add(digest(config.identity()))
             yield config
 
 
-def check_space(base: Step, space: Space, options: SweepOptions) -> None:
+def check_space(experiment: str, default: TrainConfig, space: Space, options: SweepOptions) -> None:
     """Raises ConfigError: what is wrong with the space, naming the parameter."""
     where = f"--space {options.space}"
     if not space:
         raise ConfigError(f"{where}: is empty; name at least one parameter")
-    default = base.config
-    assert default is not None
     known = {f.name for f in fields(TrainConfig)} - set(NOT_SWEPT)
     for name in space:
         if name in NOT_SWEPT:
@@ -152,13 +154,14 @@ def check_space(base: Step, space: Space, options: SweepOptions) -> None:
         if name not in known:
             raise ConfigError(f"{where}: {name}: no such parameter (there are: {' '.join(sorted(known))})")
         if default.mode == "probe" and name in _FINETUNE_ONLY:
-            raise ConfigError(f"{where}: {name}: {base.name} has none; a probe trains its head only")
+            raise ConfigError(f"{where}: {name}: {experiment} has none; a probe trains its head only")
     if is_grid(space) and options.num_samples is not None:
         size = len(list(points(space, SAMPLES, "sobol", 0)))
         raise ConfigError(f"{where}: a grid has a size of its own ({size} points); leave --num-samples out")
-    for name, domain in space.items():
-        for value in _extremes(domain):
-            _config(base, {name: value}, options)
+    together = [name for name in space if name in _TOGETHER]
+    for names in (together, *([name] for name in space if name not in together)):
+        for values in itertools.product(*(_extremes(space[name]) for name in names)):
+            _config(default, dict(zip(names, values, strict=True)), options)
 
 
 def _extremes(domain: Any) -> Sequence[Any]:
@@ -169,18 +172,21 @@ def _extremes(domain: Any) -> Sequence[Any]:
     return [domain.at(0.0), domain.at(1 - 1e-9)] if isinstance(domain, Domain) else [domain]
 
 
-def _config(base: Step, point: Point, options: SweepOptions) -> TrainConfig:
-    default = base.config
-    assert default is not None
-    types = {f.name: f.type for f in fields(TrainConfig)}
-    for name, value in point.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        wanted = str(types[name])
-        fits = number if "float" in wanted else isinstance(value, int) and number if "int" in wanted else True
-        if not fits:
-            raise ConfigError(f"--space {options.space}: {name}: must be of type {wanted}, not {value!r}")
+def _config(default: TrainConfig, point: Point, options: SweepOptions) -> TrainConfig:
+    where, types = f"--space {options.space}", {f.name: str(f.type) for f in fields(TrainConfig)}
+    values = {name: _fitting(value, types[name], f"{where}: {name}") for name, value in point.items()}
     try:
-        return replace(default, **point)
+        return replace(default, **values)
     except ConfigError as error:
-        values = ", ".join(f"{name}={value}" for name, value in point.items())
-        raise ConfigError(f"--space {options.space}: {values}: {error}") from error
+        said = ", ".join(f"{name}={value}" for name, value in values.items())
+        raise ConfigError(f"{where}: {said}: {error}") from error
+
+
+def _fitting(value: Any, wanted: str, where: str) -> Any:
+    """The value, where it is of the type that is wanted; a whole number will do for a float."""
+    kind, _, none = wanted.partition(" | ")
+    if kind not in ("int", "float") or (value is None and none):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
+        raise ConfigError(f"{where}: must be of type {kind}, not {value!r}")
+    return value if kind == "int" else float(value)

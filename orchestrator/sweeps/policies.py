@@ -221,8 +221,8 @@ class Halving(RunToTheEnd):
         return [(name, scores) for name, scores in self.at_rungs.items() if not self.pasts[name].kept]
 
     def _to_come(self, rung: int) -> int:
-        """How many may still arrive there."""
-        waited_for = (n for n, s in self._judged_scores() if len(s) <= rung)
+        """How many may still arrive there; a trial of few epochs has fewer rungs."""
+        waited_for = (n for n, s in self._judged_scores() if len(s) <= rung < len(rungs(self.pasts[n].config)))
         return sum(not self.pasts[name].gone and name not in self.stopped for name in waited_for)
 
 
