@@ -82,6 +82,7 @@ class Pool(TrialScheduler):
         if state.trial is None:
             state.trial = trial
             trial.set_status(Trial.PAUSED)
+            trial.init_local_path()  # Tune asks for the folders of all trials at the end, also of those never started
             return
         # Its process failed, and Tune has told `on_trial_error`, and counts it as pending: it goes on in its place.
         state.ended = False

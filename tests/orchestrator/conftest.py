@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from by_hand import Cli, write_seven
+from small_runs import tables_of, write_weights
+from sweep_runs import SMALL, Bench
 
 from orchestrator.__main__ import main
 from orchestrator.ray_session import Session
@@ -47,3 +49,20 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def seven(tmp_path: Path) -> Path:
     """An output root of the test's own with all seven results (see `write_seven`)."""
     return write_seven(tmp_path / "seven")
+
+
+@pytest.fixture(scope="session")
+def bench(shared_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("bench")
+    weights = write_weights(folder / "weights.pt", tables_of(shared_project)["train"])
+    return Bench(shared_project, weights, folder / "alone")
+
+
+@pytest.fixture(scope="session")
+def swept(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of one whole sweep of two experiments; tests leave it as it is."""
+    output = tmp_path_factory.mktemp("swept")
+    done = bench.sweep(output, *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return output

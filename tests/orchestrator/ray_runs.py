@@ -22,23 +22,32 @@ QUICK = ("--weights", "none", "--batch", "8", "--num-cpus", "2")
 RUNS = Path("models/mobilenetv3_classifier/runs")
 
 
-def command(project: Path, output: Path, *options: object, cpus: bool = True) -> list[str]:
+def command(project: Path, output: Path, *options: object, cpus: bool = True, verb: str = "run-all") -> list[str]:
     quick = QUICK if cpus else QUICK[:-2]
-    arguments = ["run-all", "--project-root", project, "--output-root", output, *quick, *options]
+    arguments = [verb, "--project-root", project, "--output-root", output, *quick, *options]
     return [sys.executable, "-m", "orchestrator", *map(str, arguments)]
 
 
-def run_all(project: Path, output: Path, *options: object, env: dict[str, str] | None = None, cpus: bool = True):  # type: ignore[no-untyped-def]
+def run_all(  # type: ignore[no-untyped-def]
+    project: Path,
+    output: Path,
+    *options: object,
+    env: dict[str, str] | None = None,
+    cpus: bool = True,
+    verb: str = "run-all",
+):
     """The finished process, its text captured."""
     return subprocess.run(
-        command(project, output, *options, cpus=cpus),
+        command(project, output, *options, cpus=cpus, verb=verb),
         cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=600, env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
-def running(project: Path, output: Path, *options: object) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+def running(
+    project: Path, output: Path, *options: object, verb: str = "run-all"
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """A `run-all` under way on a Ray of its own."""
-    return _running(command(project, output, *options))
+    return _running(command(project, output, *options, verb=verb))
 
 
 def running_at(
