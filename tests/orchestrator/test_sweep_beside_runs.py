@@ -81,9 +81,7 @@ def folder_of(experiment: str) -> str:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_what_a_sweep_chose_is_what_run_all_trains(
-    bench: Bench, swept: Path, plainly: Path, experiment: str
-) -> None:
+def test_what_a_sweep_chose_is_what_run_all_trains(bench: Bench, swept: Path, plainly: Path, experiment: str) -> None:
     manifest = read_json(plainly / RUNS / folder_of(experiment) / "manifest.json")
     assert manifest["config"] == vars(chosen(bench, swept, experiment))
 
