@@ -11,7 +11,7 @@ from orchestrator.inputs import check_inputs
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.settings import Overrides, Settings
-from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_space, plan_sweep
+from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_spaces, plan_sweep
 from orchestrator.sweeps.policies import TIME_BUDGET
 from orchestrator.sweeps.records import forget_stopped, note_stopped, policy_of, record
 from search_spaces.runbook import EXPERIMENTS
@@ -31,7 +31,9 @@ def planner(shared_project: Path, tmp_path: Path) -> Planner:
 def planned(planner: Planner, scheduler: str = "asha") -> Sweep:
     [base] = planner.plan([PROBE])
     options = SweepOptions(num_samples=4, scheduler=scheduler)
-    return plan_sweep(base, plan_space(base, options), options, planner, fixed=False)
+    assert base.config is not None
+    space = plan_spaces({base.name: base.config}, options)[base.name]
+    return plan_sweep(base, space, options, planner, fixed=False)
 
 
 def trial(planner: Planner, number: int = 1, scheduler: str = "asha") -> Step:
