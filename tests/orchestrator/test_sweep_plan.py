@@ -286,7 +286,11 @@ def edit(file: Path) -> None:
 def test_a_finished_sweep_is_done(root: Path) -> None:
     ours = planner(root)
     assert statuses(probes(ours).steps) == {"new"}
+    for number, step in enumerate(probes(ours).steps[:3]):
+        finish(ours, step, number / 10)
     assert not to_confirm(probes(ours), ours), "confirmed before the sweep is complete"
+    last = probes(ours).steps[3]
+    assert len(to_confirm(probes(ours), ours, failed=[last.name])) == 6, "waits for one that has failed"
     ours = finished(root)
     assert statuses(probes(ours).steps) == {"done"}
     found = confirmations(probes(ours), ours)
