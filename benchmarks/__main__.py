@@ -2,9 +2,10 @@
 
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
-Rows: memory, peak, decoders, probes, sweep, grid, stage3, seven, growth, five128, one1024, five1024. The
-peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately, on a machine
-that should do nothing else; all rows once take about an hour and a half on two cores, most of it the peer's.
+Rows: memory, peak, decoders, probes, sweep, confirmation, grid, stage3, seven, growth, five128, one1024,
+five1024. The peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately,
+on a machine that should do nothing else; all rows once take about an hour and a half on two cores, most of it the
+peer's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rich.table import Table
 from benchmarks.growth import drawn, growth
 from benchmarks.harness import Bench, Row, machine, write
 from benchmarks.steps import decoders, memory_of_a_trial, peak_of_a_step, stage3_speed
-from benchmarks.sweep_rows import grid_beside_the_seven, sixteen_finetunes
+from benchmarks.sweep_rows import confirmation, grid_beside_the_seven, sixteen_finetunes
 from benchmarks.sweeps import sixteen_probes
 from benchmarks.whole import beyond_the_busiest, five_experiments, one_experiment
 
@@ -29,6 +30,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "decoders": lambda bench: [decoders(bench, bench.project)],
     "probes": lambda bench: sixteen_probes(bench, 128),
     "sweep": lambda bench: sixteen_finetunes(bench, 128),
+    "confirmation": lambda bench: confirmation(bench, 128),
     "grid": lambda bench: grid_beside_the_seven(bench, 128),
     "stage3": lambda bench: [stage3_speed(bench, drawn(bench), batch) for batch in (128, 1024)],
     "seven": lambda bench: [beyond_the_busiest(bench, 128)],
