@@ -34,10 +34,13 @@ class ProjectPaths:
     # -- results
 
     def run(self, experiment: Experiment) -> RunPaths:
-        classifier = self.output / "models" / "mobilenetv3_classifier"
         if experiment.trial:
-            return RunPaths(classifier / "sweeps" / experiment.folder / experiment.trial)
-        return RunPaths(classifier / "runs" / experiment.folder)
+            return RunPaths(self.trials(experiment) / experiment.trial)
+        return RunPaths(self._classifier / "runs" / experiment.folder)
+
+    def trials(self, experiment: Experiment) -> Path:
+        """The folder of an experiment's sweeps."""
+        return self._classifier / "sweeps" / experiment.folder
 
     def faceapi_results(self, experiment: Experiment) -> Path:
         return self.output / "models" / "faceapi_baseline" / "results" / f"{experiment.folder}_eval.csv"
@@ -84,6 +87,10 @@ class ProjectPaths:
     def sweep(self, experiment: Experiment, kind: str) -> Path:
         """`kind` is a file name's end: .csv (a row a trial), _best.json, _confirmation.csv or _verdict.json."""
         return self.reports / "sweeps" / f"{experiment.folder}{kind}"
+
+    @property
+    def _classifier(self) -> Path:
+        return self.output / "models" / "mobilenetv3_classifier"
 
     # -- our own
 

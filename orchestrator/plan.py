@@ -46,6 +46,8 @@ class Step:
     """The experiment whose sweep this is a trial of; it is judged by the sweep's policy unless it tests."""
     stopped_counts: bool = True
     """A trial that its policy stopped is done."""
+    open: bool = False
+    """A trial whose configuration the search has yet to choose: `config` stands for it in what is planned ahead."""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ Tune starts pending trials by itself, in their order. Here every trial is born p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from ray.tune.search import BasicVariantGenerator
 from orchestrator.sweeps.policies import TIME_BUDGET, Policy
 from orchestrator.work import Limits
 
+NOTHING_NEW = "the search has nothing else to try"
+
 
 @dataclass(frozen=True)
 class Member:
@@ -28,12 +30,14 @@ class Member:
         sweep: whose policy is told of it, and judges it unless it is fixed.
         fixed: it goes to its end, whatever comes.
         tail: the epochs after which it has all CPUs of the machine to itself.
+        open: what it is to do is chosen when it starts, and it starts last.
     """
 
     work: float
     sweep: str | None = None
     fixed: bool = True
     tail: int | None = None
+    open: bool = False
 
 
 @dataclass
@@ -45,6 +49,10 @@ class _State:
     ended: bool = False
 
     @property
+    def to_choose(self) -> bool:
+        return self.member.open and not self.started
+
+    @property
     def status(self) -> str | None:
         return self.trial.status if self.trial is not None else None
 
@@ -53,16 +61,24 @@ class Pool(TrialScheduler):
     """Routes each trial to its sweep's policy; fixed trials run to their end.
 
     Started first: the fixed trials, the longest first; then every sweep's trials in the order of `members`; then those
-    that a policy is sure of, the longest first; then, where a CPU would be idle, the best of those that wait.
+    that a policy is sure of, the longest first; then, where a CPU would be idle, the best of those that wait; then what
+    is still open, when most is known.
 
     Args:
         members: all trials, by the name in `config["job"]["experiment"]`.
         policies: by sweep; trials that ended in earlier runs have been reported to them.
+        choose: the job of an open trial, or None where there is nothing else to try in its sweep.
     """
 
-    def __init__(self, members: Mapping[str, Member], policies: Mapping[str, Policy], limits: Limits) -> None:
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        policies: Mapping[str, Policy],
+        limits: Limits,
+        choose: Callable[[str], dict[str, Any] | None] = lambda name: None,
+    ) -> None:
         super().__init__()
-        self.policies, self.limits = policies, limits
+        self.policies, self.limits, self.choose = policies, limits, choose
         self.states = {name: _State(member) for name, member in members.items()}
         self.stopped: dict[str, str] = {}
         """Why trials were stopped before their end, by name."""
@@ -128,10 +144,24 @@ class Pool(TrialScheduler):
         self._drop(tune_controller)
         if self._chosen is None or self._chosen.status != Trial.PENDING:
             name = self._next()
+            if name and self.states[name].to_choose and not self._choose(name, tune_controller):
+                name = None
             self._chosen = self.states[name].trial if name else None
             if name:
                 self.states[name].started = True
         return self._chosen
+
+    def _choose(self, name: str, tune_controller: Any) -> bool:
+        job = self.choose(name)
+        if job is not None:
+            self.states[name].trial.set_config({"job": job})  # type: ignore[union-attr]
+            return True
+        sweep = self.states[name].member.sweep
+        for other, state in self._paused().items():
+            if state.to_choose and state.member.sweep == sweep:
+                self.stopped[other] = NOTHING_NEW
+                tune_controller.stop_trial(state.trial)
+        return False
 
     def debug_string(self) -> str:
         ended = sum(state.ended for state in self.states.values())
@@ -150,7 +180,10 @@ class Pool(TrialScheduler):
             return max(fixed, key=lambda name: self.states[name].member.work)
         if self._tail_runs():
             return None
-        return self._next_swept(list(paused), idle=running < self.limits.slots)
+        idle = running < self.limits.slots
+        found = self._next_swept([name for name, state in paused.items() if not state.to_choose], idle=idle)
+        to_choose = [name for name, state in paused.items() if state.to_choose]
+        return to_choose[0] if found is None and idle and to_choose else found
 
     def _next_swept(self, paused: list[str], *, idle: bool) -> str | None:
         new = [name for name in paused if not self.states[name].started and self._decision(name) == "go"]
@@ -170,7 +203,7 @@ class Pool(TrialScheduler):
         """Whether a waiting trial's place should go to another one."""
         if self._chosen is not None and self._chosen.status == Trial.PENDING:
             return True
-        paused = self._paused()
+        paused = {other: state for other, state in self._paused().items() if not state.to_choose}
         if any(state.member.fixed or self._decision(other) == "go" for other, state in paused.items()):
             return True
         waiting = [other for other in paused if self._decision(other) == "wait"]

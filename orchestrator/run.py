@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from orchestrator.progress import ProgressView
 from orchestrator.ray_session import Cluster, Share, session
 from orchestrator.sweeps.confirm import to_confirm
 from orchestrator.sweeps.plan import Sweep
-from orchestrator.sweeps.policies import TIME_BUDGET
+from orchestrator.sweeps.policies import TIME_BUDGET, Policy
 from orchestrator.sweeps.records import forget_stopped, note_stopped, policy_of
 from orchestrator.tail import tail
 from orchestrator.work import Limits, Work
@@ -102,11 +102,12 @@ def run_steps(
                     cluster = ray_session.connect(hardware.address, hardware.num_cpus)
                     if fresh:
                         ready.finish()
-                        _forget(todo, paths)
+                        _forget(todo, paths, sweeps)
                     with _interrupts(stop, view.say):
                         run = _Run(planner, hardware, cluster, view, ready.over, sweeps)
                         run.execute(todo)
-                        todo = [step for step in (*todo, *run.confirm()) if step.name not in run.out_of_time]
+                        todo = [*run.current(todo), *run.confirm()]
+                        todo = [step for step in todo if step.name not in run.out_of_time]
     return _outcome(todo, planner, view.failures, interrupted=stop.is_set())
 
 
@@ -136,6 +137,7 @@ class _Run:
         self.sweeps = sweeps
         self.out_of_time: set[str] = set()
         self.measured: dict[int, int] = {}
+        self.steps: dict[str, Step] = {}
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
 
@@ -175,20 +177,26 @@ class _Run:
     def _train(self, work: Work) -> None:
         from orchestrator.training import train
 
-        steps = {step.name: step for step in work.steps}
-
         def report(name: str, event: str, value: Any) -> None:
+            step = self.steps[name]
             if event == "start":
-                forget_stopped(steps[name], self.planner.paths)
+                forget_stopped(step, self.planner.paths)
             if event == "stopped":
                 why, past = value
-                note_stopped(steps[name], self.planner.paths, why, past)
+                if not step.open:
+                    note_stopped(step, self.planner.paths, why, past)
                 value = why
                 if why == TIME_BUDGET:
                     self.out_of_time.add(name)
             self.view(name, event, value)
 
+        self.steps = {step.name: step for step in work.steps}
         train(work, self.planner.paths, report=report, stop=self.stop)
+
+    def current(self, steps: Sequence[Step]) -> list[Step]:
+        """The steps with what searches have chosen meanwhile, and without what they will not."""
+        now = {step.name: step for sweep in self.sweeps for step in sweep.steps}
+        return [now.get(step.name, step) if step.open else step for step in steps if not step.open or step.name in now]
 
     def _work(self, training: Sequence[Step]) -> Work:
         """Who gets what. What the fixed steps get depends on them alone: with a sweep beside them, their numbers are
@@ -210,7 +218,19 @@ class _Run:
         slots = sum(self.cluster.slots(shares[training[-1].name]))
         limits = Limits(slots, self.hardware.max_concurrent, self.deadline)
         policies = {sweep.base.name: policy_of(sweep, self.planner) for sweep in self.sweeps}
-        return Work(training, shares, resources, memory, policies, limits)
+        return Work(training, shares, resources, memory, policies, limits, self._choice(policies))
+
+    def _choice(self, policies: Mapping[str, Policy]) -> Callable[[str], Step | None]:
+        def choose(name: str) -> Step | None:
+            from orchestrator.sweeps.proposals import next_trial
+
+            sweep = next(s for s in self.sweeps if s.base.name == self.steps[name].sweep)
+            step = next_trial(sweep, name, policies[sweep.base.name], self.planner)
+            if step is not None:
+                self.steps[name] = step
+            return step
+
+        return choose
 
     def _share(self, trials: int, batch: int) -> Share:
         hardware, gpus = self.hardware, self.hardware.gpus_per_trial
@@ -257,8 +277,11 @@ def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *
     return Outcome({name: failures.get(name, "ended without a result") for name in sorted(left)}, False)
 
 
-def _forget(todo: Sequence[Step], paths: ProjectPaths) -> None:
+def _forget(todo: Sequence[Step], paths: ProjectPaths, sweeps: Sequence[Sweep]) -> None:
     """`--fresh`: neither done nor interrupted, so that a fresh run that is interrupted in its turn can go on."""
+    for sweep in sweeps:
+        if sweep.log is not None:
+            sweep.log.forget()
     for step in todo:
         paths.manifest(step.experiment).unlink(missing_ok=True)
         forget_stopped(step, paths)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Step
 from orchestrator.pool import Member, OpenSearch, Pool
 from orchestrator.work import Work
-from trainable.config import Resources, RunSpec
+from trainable.config import NAMED_WEIGHTS, Resources, RunSpec
 from trainable.ray_trainable import StagedTrainable, job
 
 MAX_FAILURES = 2
@@ -42,11 +43,17 @@ def train(
     A trial goes on from its own folder, so every call is a new Tuner with a new name and `Tuner.restore` is not
     needed: it would repeat epochs, and ignore steps and resources that are new.
     """
-    pool = Pool({step.name: _member(step, work) for step in work.steps}, work.policies, work.limits)
+
+    def choose(name: str) -> dict[str, Any] | None:
+        step = work.choose(name)
+        return _job(step, paths, work.resources[name]) if step else None
+
+    pool = Pool({step.name: _member(step, work) for step in work.steps}, work.policies, work.limits, choose)
+    shares, memory = work.shares, work.memory  # Tune pickles what `placement` names, and work's `choose` cannot be
 
     def placement(config: dict[str, Any]) -> PlacementGroupFactory:
         name = config["job"]["experiment"]
-        share, asked = work.shares[name], work.memory.get(name)
+        share, asked = shares[name], memory.get(name)
         bundle = {"CPU": float(share.cpus), **({"GPU": share.gpus} if share.gpus else {})}
         return PlacementGroupFactory([{**bundle, "memory": asked} if asked else bundle])
 
@@ -89,7 +96,7 @@ def _member(step: Step, work: Work) -> Member:
     tail = work.resources[step.name].tail
     if step.experiment.test:  # it may be the default of a sweep, though
         return Member(step.work, step.name if step.name in work.policies else None, tail=tail[0] if tail else None)
-    return Member(step.work, step.sweep, fixed=False)
+    return Member(step.work, step.sweep, fixed=False, open=step.open)
 
 
 def _trial_name(trial: Trial) -> str:
@@ -102,7 +109,10 @@ def _job(step: Step, paths: ProjectPaths, resources: Resources) -> dict[str, Any
     assert step.config is not None and step.identity is not None
     csvs = {part: path.resolve() for part, path in paths.training_csvs(step.experiment.split).items()}
     out = paths.run(step.experiment).out.resolve()
-    spec = RunSpec(paths.root.resolve(), csvs, out, step.config, step.experiment.test)
+    # Trials have working folders of their own.
+    weights = step.config.weights
+    config = step.config if weights in NAMED_WEIGHTS else replace(step.config, weights=str(Path(weights).resolve()))
+    spec = RunSpec(paths.root.resolve(), csvs, out, config, step.experiment.test)
     return {**job(spec, resources, step.identity), "experiment": step.name}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.plan import Step
@@ -35,6 +35,7 @@ class Work:
         resources: what each step is told to use, by its name.
         memory: bytes that a step must ask for, by its name; a step that is missing asks for none.
         policies: by sweep (see `Step.sweep`).
+        choose: the open step of that name with a configuration, or None where its sweep has nothing else to try.
     """
 
     steps: Sequence[Step]
@@ -43,3 +44,4 @@ class Work:
     memory: Mapping[str, int]
     policies: Mapping[str, Policy]
     limits: Limits
+    choose: Callable[[str], Step | None] = lambda name: None

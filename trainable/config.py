@@ -17,6 +17,9 @@ IMAGE_SIZE = 160
 DEFAULT_SEED = 1337
 _LATER_FIELDS = ("label_smoothing", "class_weighting", "schedule")
 
+NAMED_WEIGHTS = ("imagenet", "none")
+"""What `weights` may be besides the path of a state dict."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from typing import Any
 
 from orchestrator.plan import Planner, Step
 from orchestrator.sweeps.policies import SCHEDULERS
 from orchestrator.sweeps.sampling import SAMPLES, Point, is_grid, points
+from orchestrator.sweeps.search_log import SearchLog
 from search_spaces.domains import Choice, Domain, Grid, Space
 from search_spaces.runbook import Experiment
 from search_spaces.spaces import SPACES
@@ -26,6 +28,9 @@ NOT_SWEPT = {
 _FINETUNE_ONLY = ("lr_backbone", "stage2_epoch", "stage3_epoch")
 _TOGETHER = ("epochs", "stage2_epoch", "stage3_epoch")
 """What is in order or not only together."""
+SEARCHES = ("sobol", "random", "optuna")
+STARTUP = 8
+"""Trials of `--search optuna` that are Sobol points, the default among them: it has to learn from something."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,13 @@ class SweepOptions:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("--search", self.search, ("sobol", "random")),
+            ("--search", self.search, SEARCHES),
             ("--scheduler", self.scheduler, SCHEDULERS),
         ):
             if value not in known:
                 raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
+        if self.search == "optuna" and find_spec("optuna") is None:
+            raise ConfigError("--search optuna needs a package that is not installed: pip install optuna")
         if self.num_samples is not None and self.num_samples < 2:
             raise ConfigError(f"--num-samples must be at least 2 (the default is one of them), not {self.num_samples}")
         if self.confirm < 0 or self.confirm == 1:
@@ -57,15 +64,28 @@ class SweepOptions:
         if self.budget is not None and not self.budget > 0:
             raise ConfigError(f"--time-budget must be more than 0, not {self.budget:g}")
 
+    @property
+    def samples(self) -> int:
+        """Draws, the default's place among them."""
+        return self.num_samples or SAMPLES
+
 
 @dataclass(frozen=True)
 class Sweep:
-    """The trials of one experiment's sweep. The first is the default configuration: in `run-all` the fixed run."""
+    """The trials of one experiment's sweep. The first is the default configuration: in `run-all` the fixed run.
+
+    `steps` changes where the search chooses while the sweep runs: its open steps come last, and are filled in.
+    """
 
     base: Experiment
     options: SweepOptions
-    parameters: tuple[str, ...]
-    steps: tuple[Step, ...]
+    space: Space
+    steps: list[Step]
+    log: SearchLog | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(self.space)
 
     @property
     def default(self) -> Step:
@@ -94,10 +114,24 @@ def plan_sweep(
         ConfigError: the space is empty, or has an unknown parameter or a value that makes no run.
     """
     assert base.config is not None
+    sweep = Sweep(base.experiment, options, space, [base] if fixed else [])
     configs = list(_configs(base.name, base.config, space, options))
-    steps = [base] if fixed else [_trial(base, base.config, 0, options, planner, fresh)]
-    steps += [_trial(base, config, number, options, planner, fresh) for number, config in enumerate(configs, 1)]
-    return Sweep(base.experiment, options, tuple(space), tuple(steps))
+    for config in configs if fixed else [base.config, *configs]:
+        sweep.steps.append(new_trial(sweep, config, len(sweep.steps), planner, fresh=fresh))
+    return _with_search(sweep, base.config, planner, fresh) if options.search == "optuna" else sweep
+
+
+def _with_search(sweep: Sweep, default: TrainConfig, planner: Planner, fresh: bool) -> Sweep:
+    """The sweep with what its search chose before, and what it is still to choose."""
+    steps, samples = sweep.steps, sweep.options.samples
+    log = SearchLog(new_trial(sweep, default, 0, planner), sweep.space, planner)
+    for point in () if fresh else log.points[: samples - len(steps)]:
+        steps.append(new_trial(sweep, to_config(default, point, sweep.options), len(steps), planner))
+    if fresh or not log.exhausted:
+        # What is reserved must do for whatever is chosen.
+        largest = replace(default, batch=max(default.batch, *_extremes(sweep.space.get("batch", default.batch))))
+        steps += [_open(sweep, largest, number, planner) for number in range(len(steps), samples)]
+    return replace(sweep, log=log)
 
 
 def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> dict[str, Space]:
@@ -126,17 +160,26 @@ def trial_of(base: Experiment, config: TrainConfig, number: int, *, test: bool) 
     return replace(base, name=name, trial=f"{digest(values)[:10]}-s{seed}", test=test)
 
 
-def _trial(base: Step, config: TrainConfig, number: int, options: SweepOptions, planner: Planner, fresh: bool) -> Step:
-    experiment = trial_of(base.experiment, config, number, test=False)
-    return planner.trial(experiment, config, base.name, stopped_counts=options.scheduler != "none", fresh=fresh)
+def new_trial(sweep: Sweep, config: TrainConfig, number: int, planner: Planner, *, fresh: bool = False) -> Step:
+    """A trial of the sweep, held against what is on disk."""
+    experiment = trial_of(sweep.base, config, number, test=False)
+    stopped_counts = sweep.options.scheduler != "none"
+    return planner.trial(experiment, config, sweep.base.name, stopped_counts=stopped_counts, fresh=fresh)
+
+
+def _open(sweep: Sweep, config: TrainConfig, number: int, planner: Planner) -> Step:
+    experiment = replace(sweep.base, name=f"{sweep.base.name}#{number}", trial=f"open-{number}", test=False)
+    return replace(planner.trial(experiment, config, sweep.base.name), open=True, why="to be chosen")
 
 
 def _configs(name: str, default: TrainConfig, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:
     """The configurations besides the default, none twice: not in other words either, as stages written out would be."""
     check_space(name, default, space, options)
     seen = {digest(default.identity())}
-    for point in points(space, options.num_samples or SAMPLES, options.search, default.seed):  # type: ignore[arg-type]
-        config = _config(default, point, options)
+    chosen_later = options.search == "optuna"
+    samples, search = (min(options.samples, STARTUP), "sobol") if chosen_later else (options.samples, options.search)
+    for point in points(space, samples, search, default.seed):  # type: ignore[arg-type]
+        config = to_config(default, point, options)
         if digest(config.identity()) not in seen:
             seen.add(digest(config.identity()))
             yield config
@@ -155,13 +198,15 @@ def check_space(experiment: str, default: TrainConfig, space: Space, options: Sw
             raise ConfigError(f"{where}: {name}: no such parameter (there are: {' '.join(sorted(known))})")
         if default.mode == "probe" and name in _FINETUNE_ONLY:
             raise ConfigError(f"{where}: {name}: {experiment} has none; a probe trains its head only")
+    if options.search == "optuna" and any(isinstance(domain, Grid) for domain in space.values()):
+        raise ConfigError(f"{where}: --search optuna has nothing to choose in a grid; try --search sobol")
     if is_grid(space) and options.num_samples is not None:
         size = len(list(points(space, SAMPLES, "sobol", 0)))
         raise ConfigError(f"{where}: a grid has a size of its own ({size} points); leave --num-samples out")
     together = [name for name in space if name in _TOGETHER]
     for names in (together, *([name] for name in space if name not in together)):
         for values in itertools.product(*(_extremes(space[name]) for name in names)):
-            _config(default, dict(zip(names, values, strict=True)), options)
+            to_config(default, dict(zip(names, values, strict=True)), options)
 
 
 def _extremes(domain: Any) -> Sequence[Any]:
@@ -172,7 +217,12 @@ def _extremes(domain: Any) -> Sequence[Any]:
     return [domain.at(0.0), domain.at(1 - 1e-9)] if isinstance(domain, Domain) else [domain]
 
 
-def _config(default: TrainConfig, point: Point, options: SweepOptions) -> TrainConfig:
+def to_config(default: TrainConfig, point: Point, options: SweepOptions) -> TrainConfig:
+    """The default with a point's values.
+
+    Raises:
+        ConfigError: they make no run.
+    """
     where, types = f"--space {options.space}", {f.name: str(f.type) for f in fields(TrainConfig)}
     values = {name: _fitting(value, types[name], f"{where}: {name}") for name, value in point.items()}
     try:

@@ -43,7 +43,10 @@ class Past:
 class Policy(Protocol):
     """How the trials of one sweep are judged; they are known by name."""
 
-    def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None: ...
+    pasts: dict[str, Past]
+
+    def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None:
+        """A trial to come; once more where its configuration was chosen later."""
 
     def report(self, name: str, scores: Sequence[float], stages: Sequence[int]) -> None:
         """All epochs of a trial so far."""
@@ -74,7 +77,8 @@ class RunToTheEnd:
         self.pasts: dict[str, Past] = {}
 
     def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None:
-        self.pasts[name] = Past(config, len(self.pasts), kept)
+        known = self.pasts.get(name)
+        self.pasts[name] = Past(config, known.order if known else len(self.pasts), kept)
 
     def report(self, name: str, scores: Sequence[float], stages: Sequence[int]) -> None:
         past = self.pasts[name]

@@ -59,7 +59,9 @@ def sweep_result(sweep: Sweep, planner: Planner) -> SweepResult:
     """Read what is on disk. The chosen configuration has the best validation macro-F1: the mean over the confirmation's
     seeds where there is one, the sweep's own otherwise. Test scores choose nothing."""
     trials = tuple(
-        Trial(step, number, sweep.values(step), record(step, planner)) for number, step in enumerate(sweep.steps)
+        Trial(step, number, sweep.values(step), record(step, planner))
+        for number, step in enumerate(sweep.steps)
+        if not step.open
     )
     by_name = {trial.step.name: trial for trial in trials}
     problem = ""

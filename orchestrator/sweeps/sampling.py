@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from search_spaces.domains import Domain, Grid, Space
 
-Search = Literal["sobol", "random", "optuna"]
+Search = Literal["sobol", "random"]
 Point = dict[str, Any]
 
 SAMPLES = 16

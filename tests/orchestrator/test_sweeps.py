@@ -115,7 +115,7 @@ def test_who_is_stopped_is_not_among_the_best(request: pytest.FixtureRequest, ou
             room, judged, stage, epoch = map(int, WHY.fullmatch(past["why"]).groups())
             start = LAST_STAGE[experiment]
             length = EPOCHS - start
-            keep = {start: 3 / 4, start + math.ceil(length / 9): 3 / 8, start + math.ceil(length / 3): 1 / 8}
+            keep = {start: 3 / 4, start + math.ceil(length / 9): 1 / 4, start + math.ceil(length / 3): 1 / 8}
             assert room == max(2, math.ceil(keep[epoch] * judged))
             # Those of the smaller sweep were held against fewer.
             assert judged in (len(rows) - 1, 3)

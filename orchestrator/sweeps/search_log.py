@@ -1,0 +1,50 @@
+"""What a search has chosen while a sweep ran: kept beside the trials, so that the same sweep has the same trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.plan import Planner, Step
+from orchestrator.sweeps.sampling import Point
+from search_spaces.domains import Space
+from trainable.atomic import read_json, write_json
+from trainable.identity import digest
+
+
+class SearchLog:
+    """The points of one space around one default, on the data as it is now.
+
+    Args:
+        default: the default configuration's trial; where its identity has changed, nothing has been chosen yet.
+    """
+
+    def __init__(self, default: Step, space: Space, planner: Planner) -> None:
+        assert default.config is not None
+        key = digest({"space": repr(sorted(space.items())), "default": default.config.identity()})[:10]
+        self.path = planner.paths.trials(default.experiment) / f"optuna-{key}.json"
+        self._default, self._planner = default, planner
+
+    @property
+    def points(self) -> list[Point]:
+        """In the order in which they were chosen."""
+        return list(self._read().get("points", ()))
+
+    @property
+    def exhausted(self) -> bool:
+        """The space has nothing else."""
+        return bool(self._read().get("exhausted"))
+
+    def add(self, points: Sequence[Point], *, exhausted: bool = False) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        values = {"points": [*self.points, *points], "exhausted": exhausted}
+        write_json(self.path, {"identity": self._planner.identify(self._default).identity, **values})
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        found = read_json(self.path)
+        if not isinstance(found, dict):
+            return {}
+        return found if found.get("identity") == self._planner.identify(self._default).identity else {}
