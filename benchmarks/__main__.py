@@ -26,7 +26,7 @@ from benchmarks.whole import beyond_the_busiest, five_experiments, one_experimen
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": lambda bench: [memory_of_a_trial(bench, bench.project)],
-    "peak": lambda bench: [peak_of_a_step(bench, bench.project)],
+    "peak": lambda bench: peak_of_a_step(bench, bench.project),
     "decoders": lambda bench: [decoders(bench, bench.project)],
     "probes": lambda bench: sixteen_probes(bench, 128),
     "sweep": lambda bench: sixteen_finetunes(bench, 128),

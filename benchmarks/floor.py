@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 
 from search_spaces.runbook import EXPERIMENTS
+from trainable.allocator import keep_freed_memory
 from trainable.config import TrainConfig
-from trainable.engine import keep_freed_memory
 from trainable.model import build_model
 from trainable.stages import make_optimizer, set_stage, train_mode
 from trainable.tables import load_table

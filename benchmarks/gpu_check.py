@@ -26,10 +26,10 @@ import torchvision
 
 from benchmarks.gpu_rows import compiled, learning, memory, sameness, sharing, throughput
 from benchmarks.gpu_rows.common import QUICK, Row, Setup, Sizes
+from trainable.allocator import keep_freed_memory
 from trainable.atomic import write_json
 from trainable.cache import ROOT_VARIABLE
 from trainable.device import device_name, pick_device
-from trainable.engine import keep_freed_memory
 
 CHECKS: dict[str, Callable[[Setup], list[Row]]] = {
     "sameness": sameness.check,

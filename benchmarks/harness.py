@@ -81,6 +81,14 @@ def ours(bench: Bench, folder: Path, *options: object, project: Path | None = No
     return timed(command, folder / "ours.log", EMOSWEEP_CACHE=str(folder / "cache"))
 
 
+def jemalloc() -> dict[str, str]:
+    """The environment of a process that has the allocator which our trials have; empty where Ray brings none."""
+    import ray
+
+    path = Path(ray.__file__).parent / "core/libjemalloc.so"
+    return {"LD_PRELOAD": str(path)} if path.is_file() else {}
+
+
 def peer(bench: Bench, folder: Path, *options: object) -> float:
     """Wall seconds of the runbook's commands, one after another."""
     command = [sys.executable, PEER, "--project-root", bench.project, "--out", folder / "peer"]

@@ -9,11 +9,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, Bench, Row
+from benchmarks.harness import ROOT, Bench, Row, jemalloc
 
 PASSES = 5
 DECODED = 600
@@ -33,12 +33,16 @@ def memory_of_a_trial(bench: Bench, project: Path) -> Row:
     return Row("private memory of one more trial's data", "MiB", found["mib"], 50.0, at_least=False, details=found)
 
 
-def peak_of_a_step(bench: Bench, project: Path) -> Row:
-    """Resident bytes that each image of a stage-3 batch adds, from the peaks of two processes at two batches."""
-    small, large = (_in_process("peak", bench, project, batch)["bytes"] for batch in PEAKS)
-    per_image = (large - small) / (PEAKS[1] - PEAKS[0])
-    details = {"batches": PEAKS, "peaks": [small, large], "process": small - PEAKS[0] * per_image}
-    return Row("peak memory of a stage-3 step: an image", "MB", [per_image / 1e6], details=details)
+def peak_of_a_step(bench: Bench, project: Path) -> list[Row]:
+    """Resident bytes that each image of a stage-3 batch adds, from the peaks of two processes at two batches: with the
+    allocator that Ray lends its workers, and with the system's."""
+    rows = []
+    for allocator, environment in (("jemalloc", jemalloc()), ("the system's allocator", {})):
+        peaks = [_in_process("peak", bench, project, batch, environment)["bytes"] for batch in PEAKS]
+        per_image = (peaks[1] - peaks[0]) / (PEAKS[1] - PEAKS[0])
+        details = {"batches": PEAKS, "peaks": peaks, "process": peaks[0] - PEAKS[0] * per_image}
+        rows.append(Row(f"peak memory of a stage-3 step, {allocator}", "MB", [per_image / 1e6], details=details))
+    return rows
 
 
 def decoders(bench: Bench, project: Path) -> Row:
@@ -47,9 +51,11 @@ def decoders(bench: Bench, project: Path) -> Row:
     return Row("decoding a crop: Pillow / torchvision.io", "x", found["ratios"], details=found)
 
 
-def _in_process(what: str, bench: Bench, project: Path, batch: int) -> dict[str, Any]:
+def _in_process(
+    what: str, bench: Bench, project: Path, batch: int, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.steps", what, project, bench.weights, batch]
-    environment = {**os.environ, "EMOSWEEP_CACHE": str(bench.out / "cache")}
+    environment = {**os.environ, "EMOSWEEP_CACHE": str(bench.out / "cache"), **(more or {})}
     done = subprocess.run(
         [str(part) for part in command], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -128,6 +134,7 @@ def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     """Two actors as Tune has them: what the second one's inputs add, while the first holds the same."""
     import ray
 
+    os.environ["RAY_LD_PRELOAD_ON_WORKERS"] = "1"  # as orchestrator.ray_session does
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     first, second = (ray.remote(num_cpus=1)(Trial).remote(project, weights, batch) for _ in range(2))
     alone = ray.get(first.take.remote())  # fills the cache

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, TRAINED, Bench, Row, manifest, ours, peer
+from benchmarks.harness import ROOT, TRAINED, Bench, Row, jemalloc, manifest, ours, peer
 
 
 def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
@@ -85,7 +86,8 @@ def decode_ratio(bench: Bench, folder: Path) -> float:
 def floor(bench: Bench, batch: int) -> dict[str, Any]:
     """Seconds of the stage-3 steps alone, on resident synthetic data (see `benchmarks.floor`)."""
     command = [sys.executable, "-m", "benchmarks.floor", "--project-root", str(bench.project), "--batch", str(batch)]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, **jemalloc()}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

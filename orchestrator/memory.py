@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from orchestrator.plan import Step
 
 PROCESS, PER_IMAGE = 0.8e9, 12.7e6
-"""Bytes of a trial's process, and of each image in a stage-3 batch on top: what `python -m benchmarks --rows peak`
-prints, and beside its process room for Ray's and Tune's modules."""
+"""Bytes of a trial's process, and of each image in a stage-3 batch on top: the most that `python -m benchmarks --rows
+peak` has printed for the system's allocator, and beside its process room for Ray's and Tune's modules. With jemalloc a
+trial takes less, but a cluster's nodes may have been started without it."""
 
 
 def need(step: Step) -> int:

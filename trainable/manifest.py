@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from trainable.allocator import uses_jemalloc
 from trainable.device import device_name
 from trainable.environment import environment
 
@@ -29,6 +30,7 @@ def manifest_of(run: Trainer, test_seconds: float) -> dict[str, Any]:
         "amp": run.engine.amp,
         "threads": run.threads,
         "tail": run.tail,
+        "allocator": "jemalloc" if uses_jemalloc() else "system",
         "path": "plain" if run.supply.plain else "fast",
         "workers": run.supply.workers,
         "micro_batch": run.engine.micro_batch,

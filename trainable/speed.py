@@ -18,9 +18,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from trainable.allocator import keep_freed_memory
 from trainable.config import IMAGE_SIZE, TrainConfig
 from trainable.device import device_name, pick_device
-from trainable.engine import Engine, keep_freed_memory
+from trainable.engine import Engine
 from trainable.model import build_model
 from trainable.stages import make_optimizer, set_stage, train_mode
 

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import torch
 
+from trainable.allocator import give_back_memory, keep_freed_memory
 from trainable.artifacts import load_checkpoint, save_checkpoint, write_results
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
 from trainable.device import default_workers, out_of_memory, pick_device
-from trainable.engine import Engine, give_back_memory, keep_freed_memory
+from trainable.engine import Engine
 from trainable.errors import ExperimentError
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity

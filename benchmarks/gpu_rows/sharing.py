@@ -12,7 +12,8 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import spawn
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, ratio_row
-from trainable.engine import Engine, keep_freed_memory
+from trainable.allocator import keep_freed_memory
+from trainable.engine import Engine
 
 PATIENCE_SECONDS = 120.0
 

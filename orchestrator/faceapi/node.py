@@ -84,6 +84,11 @@ def run_own_script(
         raise
 
 
+def _environment() -> dict[str, str]:
+    """This process's, without the allocator that Ray lends its workers: it is Python's, not Node's."""
+    return {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" or "/ray/core/" not in v}
+
+
 def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float]:
     """Run a command in a process group of its own, for `limit` seconds at most; its stderr, and its seconds.
 
@@ -93,6 +98,7 @@ def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

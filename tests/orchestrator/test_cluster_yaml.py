@@ -55,4 +55,5 @@ def test_on_premise_with_a_token_and_this_project(config: dict[str, Any]) -> Non
         starts = [command for command in config[commands] if "ray start" in command]
         assert len(starts) == 1
         assert "RAY_AUTH_MODE=token" in starts[0]
+        assert "RAY_LD_PRELOAD_ON_WORKERS=1" in starts[0]
     assert any("make" in command and "setup" in command for command in config["setup_commands"])

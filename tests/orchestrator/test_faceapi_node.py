@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -92,3 +93,16 @@ def test_columns_are_put_in_the_runbooks_order(tmp_path: Path) -> None:
     turned = [",".join(["extra", *reversed(columns)]), ",".join(["x", *reversed(GOOD.split(","))])]
     file.write_text("\ufeff" + "\r\n".join(turned), encoding="utf-8")
     assert read_results(file, 1) == GOOD + "\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [("/x/ray/core/libjemalloc.so", None), ("/opt/libtcmalloc.so", "/opt/libtcmalloc.so")],
+    ids=["rays", "the-users"],
+)
+def test_only_rays_own_allocator_is_kept_from_node(
+    value: str, left: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_PRELOAD", value)
+    assert node._environment().get("LD_PRELOAD") == left
+    assert node._environment()["PATH"] == os.environ["PATH"]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 from filelock import FileLock
 from ray_runs import RUNS, run_all, trained
 
@@ -87,6 +88,15 @@ def test_what_ray_trained_is_what_one_process_trains(finished: tuple[Path, Path,
     flags += ["--out", str(tmp_path / RUNS / "finetune_M1_160"), "--project-root", str(project)]
     subprocess.run([sys.executable, "-m", "trainable", *flags], check=True)
     assert trained(tmp_path, "finetune_M1_160") == trained(output, "finetune_M1_160")
+
+
+@pytest.mark.skipif(
+    not (Path(ray.__file__).parent / "core/libjemalloc.so").is_file(), reason="no jemalloc with Ray here"
+)
+def test_trials_run_on_rays_jemalloc(finished: tuple[Path, Path, str]) -> None:
+    _, output, _ = finished
+    manifests = [json.loads((output / RUNS / folder / "manifest.json").read_text("utf-8")) for folder in MOBILENET]
+    assert {manifest["allocator"] for manifest in manifests} == {"jemalloc"}
 
 
 def test_one_failure_leaves_the_others_alone(project: Path, tmp_path: Path) -> None:
