@@ -14,6 +14,7 @@ import torch
 
 from trainable.allocator import give_back_memory, keep_freed_memory
 from trainable.artifacts import load_checkpoint, save_checkpoint, write_results
+from trainable.cache import HASHES, cache_root
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
 from trainable.device import default_workers, out_of_memory, pick_device
@@ -65,7 +66,8 @@ class Trainer:
         self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
         self.tables = {part: load_table(spec.csvs[part], spec.project_root) for part in spec.parts}
         self.classes = sorted(set(self.tables["train"].labels))
-        self.identity = identity or training_identity(self.config, self.tables, ImageHashes())
+        hashes = ImageHashes(cache_root() / HASHES)  # the pack's
+        self.identity = identity or training_identity(self.config, self.tables, hashes)
         device = pick_device(resources.device)
         amp = self.config.amp if self.config.amp is not None else device.type == "cuda"
         self.engine = Engine(device, amp)

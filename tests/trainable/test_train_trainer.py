@@ -34,6 +34,7 @@ from trainable.data import FaceImages, ImageBatches, normalise
 from trainable.engine import Engine
 from trainable.errors import ExperimentError, InputError
 from trainable.history import HISTORY_COLUMNS
+from trainable.identity import file_digest
 from trainable.metrics import classification_metrics
 from trainable.model import build_model
 from trainable.paths import RunPaths
@@ -59,6 +60,23 @@ def whole(shared_project: Path, config: TrainConfig, tmp_path_factory: pytest.Te
     out = tmp_path_factory.mktemp("whole") / "finetune_M1_160"
     Trainer(spec_of(shared_project, out, config), CPU).run()
     return out
+
+
+def test_a_file_is_hashed_once(
+    project: Path, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what the run is, and for the pack."""
+    hashed: list[Path] = []
+
+    def counting(file: Path) -> str:
+        hashed.append(file)
+        return file_digest(file)
+
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("trainable.identity.file_digest", counting)
+    Trainer(spec_of(project, tmp_path / "finetune_M1_160", config), CPU).run()
+    images = {row.file for table in tables_of(project).values() for row in table.rows}
+    assert sorted(file for file in hashed if file in images) == sorted(images)
 
 
 @pytest.fixture(scope="module")
