@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import sys
+from contextlib import suppress
 
 from trainable.errors import EmosweepError, InputError
 
@@ -11,7 +14,22 @@ SHOWN = 60
 
 
 def main() -> None:
-    """Run the command line; errors of ours are one message on stderr and an exit code, never a traceback."""
+    """Run the command line, and end the process without taking it apart: for torch, Ray and pandas that takes Python
+    more than a second."""
+    code = 0
+    try:
+        run()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(code)
+
+
+def run() -> None:
+    """Errors of ours are one message on stderr and an exit code, never a traceback."""
     from orchestrator.cli import app
 
     if isinstance(sys.stdout, io.TextIOWrapper):

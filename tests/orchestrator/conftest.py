@@ -13,7 +13,7 @@ from by_hand import Cli, write_seven
 from small_runs import tables_of, write_weights
 from sweep_runs import SMALL, Bench
 
-from orchestrator.__main__ import main
+from orchestrator.__main__ import run
 from orchestrator.ray_session import Session
 
 # What is compared is what an ordinary terminal shows, whatever CI asks for.
@@ -36,7 +36,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         code: Any = 0
         try:
-            main()
+            run()
         except SystemExit as end:
             code = end.code
         out, err = capsys.readouterr()

@@ -113,8 +113,8 @@ def test_a_slip_of_the_keyboard_deletes_nothing(filled: Path, cli: Cli) -> None:
 
 
 def test_the_command_needs_neither_torch_nor_ray(cache: Path, python: Callable[..., list[str]]) -> None:
-    code = "import sys; sys.argv = ['orchestrator', 'cache']\nfrom orchestrator.__main__ import main\n"
-    code += "try: main()\nfinally: print([name for name in ('torch', 'ray', 'torchvision') if name in sys.modules])"
+    code = "import sys; sys.argv = ['orchestrator', 'cache']\nfrom orchestrator.__main__ import run\n"
+    code += "try: run()\nfinally: print([name for name in ('torch', 'ray', 'torchvision') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"}
     )

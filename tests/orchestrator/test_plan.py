@@ -530,9 +530,9 @@ def test_planning_loads_nothing_heavy(root: Path, own_evaluator: list[str]) -> N
     finish(root)
     code = (
         "import json, sys\n"
-        "from orchestrator.__main__ import main\n"
+        "from orchestrator.__main__ import run\n"
         "try:\n"
-        "    main()\n"
+        "    run()\n"
         "except SystemExit as end:\n"
         "    heavy = ('torch', 'torchvision', 'ray', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'PIL', 'onnx')\n"
         "    print(json.dumps([end.code, [name for name in heavy if name in sys.modules]]))\n"
