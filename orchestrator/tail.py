@@ -14,6 +14,10 @@ from trainable.config import TrainConfig
 FORWARD, LAST_BLOCKS, HEAD = 0.33, 0.1, 0.01
 """What an image costs relative to a whole training step (forward, backward, update): passes through the frozen layers
 or in evaluation; training the last two blocks, or the head, on stored features."""
+FIRST_TOUCH = 4.5
+"""What an image of a process's first stage-3 batch costs once on top, in training steps of one: the system hands out
+its memory page by page. Of a virtual machine (`benchmarks.first_touch`: 8.3 MB at 2.4 s a GB, and a step takes 4.4 ms);
+where memory is cheaper, the last trial gets its CPUs an epoch or two early at the largest batches."""
 LEAST_IMAGES = 4096
 """Fewer training steps than that are not worth another number of threads."""
 
@@ -42,23 +46,34 @@ def tail(steps: Sequence[Step], slots: int) -> tuple[str, int] | None:
     """
     if not 1 < slots <= len(steps):
         return None
-    free = [0.0] * slots
-    ends: list[tuple[float, float, Step]] = []
+    free, held = [0.0] * slots, [0] * slots
+    ends: list[tuple[float, float, Step, list[float]]] = []
     for step in longest_first(steps):
-        assert step.config is not None
         slot = free.index(min(free))
         began = free[slot]
-        free[slot] += sum(epoch_costs(step.config, step.rows))
-        ends.append((free[slot], began, step))
+        costs, held[slot] = _costs(step, held[slot])
+        free[slot] += sum(costs)
+        ends.append((free[slot], began, step, costs))
     ends.sort(key=lambda end: end[0])
-    (alone_from, _, _), (_, began, last) = ends[-2:]
-    return _epoch_after(last, alone_from - began)
+    (alone_from, *_), (_, began, last, costs) = ends[-2:]
+    return _epoch_after(last, costs, alone_from - began)
 
 
-def _epoch_after(step: Step, work: float) -> tuple[str, int] | None:
-    """The first epoch of stage 3 that begins after `work`, where enough of them are left."""
+def _costs(step: Step, held: int) -> tuple[list[float], int]:
+    """`epoch_costs`, and what it takes to get memory in a process that has had batches of `held` images; those that it
+    has had afterwards."""
     assert step.config is not None
     costs = epoch_costs(step.config, step.rows)
+    if step.config.mode != "finetune":
+        return costs, held
+    images = min(step.config.batch, step.rows[0])
+    costs[step.config.stage_starts[-1]] += FIRST_TOUCH * max(0, images - held)
+    return costs, max(images, held)
+
+
+def _epoch_after(step: Step, costs: Sequence[float], work: float) -> tuple[str, int] | None:
+    """The first epoch of stage 3 that begins after `work`, where enough of them are left."""
+    assert step.config is not None
     done = 0.0
     for epoch, cost in enumerate(costs):
         if done >= work and step.config.stage_at(epoch) == 3 and sum(costs[epoch:]) >= LEAST_IMAGES:
