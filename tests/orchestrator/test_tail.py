@@ -97,3 +97,11 @@ def test_memory_is_paid_once_a_process() -> None:
     assert (held, still) == (468, 468)
     assert again == plain
     assert [number for number, (a, b) in enumerate(zip(first, plain, strict=True)) if a > b] == [9]
+
+
+def test_one_that_started_late_may_be_the_last() -> None:
+    """The third of three alike is alone as soon as it trains everything: its time counts from its own start."""
+    trials = [step(number, (957, 137, 274), 50 - number, 128) for number in range(3)]
+    last = trials[2].config
+    assert last is not None
+    assert tail(trials, 2) == ("trial_2", last.stage_starts[-1])
