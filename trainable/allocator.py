@@ -2,7 +2,7 @@
 
 A training step frees and takes again some 8 MB an image, in pieces that an allocator would map and unmap one by one: at
 large batches that is much of a step's time (`benchmarks.step_profile`). jemalloc, which Ray brings and lends to its
-workers, does that in 8.5 MB an image; glibc's heap gets fragmented and takes 11 (`python -m benchmarks --rows peak`).
+workers, does that in 8.7 MB an image; glibc's heap gets fragmented and takes 11.4 (`python -m benchmarks --rows peak`).
 Other allocators are left as they are.
 """
 
