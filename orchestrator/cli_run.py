@@ -136,8 +136,8 @@ def plan(
     faceapi_score_threshold: ScoreThreshold = 0.5,
     fresh: Fresh = False,
 ) -> None:
-    """Show what run-all would do with the same options: on what data, what is done or stale and why, and how long a
-    sweep would take here."""
+    """Show what run-all would do: on what data, what is done or stale and why, and how long a sweep would take here.
+    Takes those of run-all's options that say what runs."""
     options = sweep_options(sweep, num_samples, search, scheduler, confirm, None)
     faceapi = faceapi_settings(
         faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
