@@ -125,7 +125,8 @@ class Median(RunToTheEnd):
         if past.kept or within < max(1, self.GRACE * (past.config.epochs - start)):
             return None
         others = [p.scores[p.config.stage_starts[-1] :][:within] for n, p in self.pasts.items() if n != name]
-        averages = [statistics.fmean(scores) for scores in others if len(scores) == within]
+        # not fmean: of equal scores it may lie an ulp above them, and a tie would be stopped
+        averages = [statistics.mean(scores) for scores in others if len(scores) == within]
         if len(averages) < self.LEAST_OTHERS:
             return None
         median = statistics.median(averages)
