@@ -52,7 +52,9 @@ NumSamples = Annotated[
 ]
 Search = Annotated[str, typer.Option(help="sobol (even over the space), random, or optuna (its TPE).")]
 Scheduler = Annotated[str, typer.Option(help="asha, median, or none: every trial goes to its end.")]
-Confirm = Annotated[int, typer.Option(help="New seeds on which the top two and the default run again; 0: none.")]
+Confirm = Annotated[
+    int, typer.Option(help="New seeds on which the top two and the default run again: 2 or more; 0: none.")
+]
 TimeBudget = Annotated[str | None, typer.Option(help="End the sweep after 90m, 1h30m or 5400s; it can go on later.")]
 
 

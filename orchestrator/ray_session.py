@@ -136,11 +136,16 @@ class Session:
         )
 
 
+def set_environment() -> None:
+    """What Ray is to find when it is imported, here or by a user's own file; called before either."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 @contextlib.contextmanager
 def session(log_folder: Path) -> Iterator[Session]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_environment()
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     sys.stdout.flush()

@@ -91,7 +91,7 @@ def _panel(parameter: str, rows: Sequence[dict[str, str]]) -> Panel | None:
         Dot(x(place), y(score), row["trial"], score, row["why_it_stopped"] == "finished")
         for place, score, row in zip(places, scores, shown, strict=True)
     )
-    ticks = tuple((x(places[i]), f"{values[i]:.2g}") for i in (values.index(min(values)), values.index(max(values))))
+    ticks = tuple((x(places[i]), f"{values[i]:.3g}") for i in (values.index(min(values)), values.index(max(values))))
     levels = tuple((y(score), f"{score:.2f}") for score in (min(scores), max(scores)))
     return Panel(parameter + (" (log)" if logarithmic else ""), dots, ticks, levels)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+from orchestrator.ray_session import set_environment
 from search_spaces.domains import Choice, Domain, Grid, IntRange, LogUniform, Space, Uniform, typed
 from trainable.errors import ConfigError
 
@@ -23,6 +24,7 @@ def load_space(text: str) -> Space:
     """
     file, _, name = text.rpartition(":")
     where = f"--space {text}"
+    set_environment()  # the file imports Ray
     if not file.endswith(".py") or not name.isidentifier():
         raise ConfigError(f"{where}: must be lr, lr-grid, recipe, or FILE.py:NAME")
     if not Path(file).is_file():
