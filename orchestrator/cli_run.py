@@ -58,6 +58,7 @@ from orchestrator.plan import Planner, Step
 from orchestrator.plan_table import print_plan
 from orchestrator.selection import select
 from orchestrator.settings import Settings
+from orchestrator.sweeps.confirm import left
 from orchestrator.sweeps.plan import Sweep, SweepOptions, plan_spaces, plan_sweep
 from search_spaces.runbook import Experiment
 from trainable.errors import ConfigError
@@ -144,7 +145,7 @@ def plan(
     )
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
     planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
-    print_plan(Console(), steps, running=is_running(planner.paths))
+    print_plan(Console(), steps, running=is_running(planner.paths), more=left(sweeps, planner))
     if sweeps:
         from orchestrator.sweeps.estimate import print_estimate
 
@@ -184,7 +185,7 @@ def sweep(
 
     gpus = gpu_share(gpus_per_trial, trials_per_gpu)
     hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
-    options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget)
+    options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget, "--space")
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config))
     chosen = select(experiments, "sweep")
     faceapi = [e.name for e in chosen if not e.trains]

@@ -82,9 +82,15 @@ def faceapi_settings(
 
 
 def sweep_options(
-    space: str | None, samples: int | None, search: str, scheduler: str, confirm: int, budget: str | None
+    space: str | None,
+    samples: int | None,
+    search: str,
+    scheduler: str,
+    confirm: int,
+    budget: str | None,
+    option: str = "--sweep",
 ) -> SweepOptions | None:
-    """None where nothing is swept.
+    """None where nothing is swept. `option` is what names the space.
 
     Raises:
         ConfigError: a value that is none of the option's, or an option of a sweep without one.
@@ -94,12 +100,13 @@ def sweep_options(
             if value is not None:
                 raise ConfigError(f"{option} is a sweep's; say which with --sweep SPACE")
         return None
-    return SweepOptions(space, samples, search, scheduler, confirm, seconds(budget) if budget is not None else None)
+    time = seconds(budget) if budget is not None else None
+    return SweepOptions(space, samples, search, scheduler, confirm, time, option)
 
 
 def seconds(text: str) -> float:
-    """Of "90m", "1h30m", "5400s" or "5400"."""
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip().replace(" ", ""))
+    """Of "90m", "1h30m" or "5400s"; a bare number could be minutes as well."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().replace(" ", ""))
     if not found or not any(found.groups()):
         raise ConfigError(f"--time-budget {text}: must be a time such as 90m, 1h30m or 5400s")
     hours, minutes, rest = (int(part or 0) for part in found.groups())

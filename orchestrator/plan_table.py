@@ -14,11 +14,12 @@ from orchestrator.plan import Step
 _COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
 
 
-def print_plan(console: Console, steps: Sequence[Step], *, running: bool) -> None:
+def print_plan(console: Console, steps: Sequence[Step], *, running: bool, more: Sequence[str] = ()) -> None:
     """One line a step; rows are train/val/test, for FaceAPI the test rows.
 
     Args:
         running: whether a run is writing here now; then what is not done may be under way.
+        more: what else is to run, in words.
     """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Experiment", no_wrap=True)
@@ -39,5 +40,6 @@ def print_plan(console: Console, steps: Sequence[Step], *, running: bool) -> Non
     console.print(table)
     if running:
         console.print("a run is writing here now: what is not done may be under way", highlight=False, soft_wrap=True)
-    todo = [step.name for step in steps if step.to_do]
-    console.print(f"to run: {' '.join(todo)}" if todo else "nothing to run: all done", highlight=False, soft_wrap=True)
+    names = " ".join(step.name for step in steps if step.to_do)
+    todo = ", ".join([names, *more] if names else more)
+    console.print(f"to run: {todo}" if todo else "nothing to run: all done", highlight=False, soft_wrap=True)

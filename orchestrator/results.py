@@ -67,6 +67,9 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
     manifest = read_json(paths.manifest(experiment))
     manifest = manifest if isinstance(manifest, dict) else {}
     notes = [f"failed: {failure}"] if failure else []
+    left = _interrupted(experiment, paths)
+    if left and not manifest:  # other files there are of a run that was replaced
+        return Result(experiment, notes=(*notes, left))
     read = _mobilenet if experiment.trains else _faceapi
     try:
         values = read(experiment, paths, manifest)
@@ -74,11 +77,26 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
         return Result(experiment, notes=tuple(notes))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         return Result(experiment, notes=(*notes, f"its files are not readable ({type(error).__name__}: {error})"))
-    if failure:
+    if failure or left:
+        notes += [left] if left else []
         notes.append(f"the figures are of an earlier run ({manifest.get('finished', 'unknown date')})")
     elif not manifest:
         notes.append("no manifest: not a result of this program, or an unfinished one")
     return Result(experiment, seconds=manifest.get("seconds"), notes=(*notes, *values.pop("notes")), **values)
+
+
+def _interrupted(experiment: Experiment, paths: ProjectPaths) -> str:
+    """What a run left behind that did not end; "" where there is nothing."""
+    if not experiment.trains:
+        parts = len(list(paths.shards(experiment).glob("*/*.json")))
+        return f"interrupted after {parts} part(s) of its rows" if parts else ""
+    note = read_json(paths.run(experiment).checkpoint_note)
+    if not isinstance(note, dict) or "epoch" not in note:
+        return ""
+    identity = note.get("identity")
+    config = identity.get("config") if isinstance(identity, dict) else None
+    epochs = config.get("epochs") if isinstance(config, dict) else None
+    return f"interrupted after epoch {note['epoch']}" + (f" of {epochs}" if epochs else "")
 
 
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.selection import matching
-from search_spaces.runbook import Experiment
+from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.config import ClassWeighting, Schedule, TrainConfig
 from trainable.errors import ConfigError
 
@@ -112,9 +112,17 @@ def load_recipe(path: Path) -> Recipe:
     except ValueError as error:
         if not isinstance(error, ValidationError):
             raise ConfigError(f"--config {path}: not JSON in UTF-8: {error}") from error
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        lines = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_said(e)}" for e in error.errors())
         raise ConfigError("\n".join(f"--config {path}: {line}" for line in lines)) from error
     unknown = [pattern for pattern in recipe.experiments if not matching(pattern)]
     if unknown:
-        raise ConfigError(f"--config {path}: experiments.{unknown[0]}: no such experiment")
+        known = " ".join(experiment.name for experiment in EXPERIMENTS)
+        raise ConfigError(f"--config {path}: experiments.{unknown[0]}: no such experiment (there are: {known})")
     return recipe
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"])
+    keys = Recipe.model_fields if len(error["loc"]) == 1 else Overrides.model_fields
+    return f"no such value (there are: {' '.join(keys)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from orchestrator.plan import Planner, Step
@@ -49,3 +49,15 @@ def to_confirm(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> 
     if not sweep.options.confirm or not complete(sweep, planner, failed):
         return []
     return [step for steps in confirmations(sweep, planner).values() for step in steps if step.to_do]
+
+
+def left(sweeps: Sequence[Sweep], planner: Planner) -> list[str]:
+    """What of the sweeps is still to run, in words."""
+    trials = sum(step.to_do for sweep in sweeps for step in sweep.trials)
+    runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps)
+    coming = any(sweep.options.confirm and not complete(sweep, planner) for sweep in sweeps)
+    return [
+        *([f"{trials} trial(s) of sweeps"] if trials else []),
+        *([f"{runs} run(s) on new seeds"] if runs else []),
+        *(["then the best on new seeds"] if coming else []),
+    ]

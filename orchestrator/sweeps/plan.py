@@ -38,7 +38,7 @@ class SweepOptions:
     """What is swept and how.
 
     `num_samples` counts the default configuration; None is 16, and a grid's own size. `confirm` is on how many new
-    seeds the best are run again. `budget` is in seconds.
+    seeds the best are run again. `budget` is in seconds. `option` is what named the space, for messages.
     """
 
     space: str = "lr"
@@ -47,6 +47,7 @@ class SweepOptions:
     scheduler: str = "asha"
     confirm: int = 5
     budget: float | None = None
+    option: str = "--space"
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -63,6 +64,11 @@ class SweepOptions:
             raise ConfigError(f"--confirm must be 0, or at least 2 seeds, not {self.confirm}")
         if self.budget is not None and not self.budget > 0:
             raise ConfigError(f"--time-budget must be more than 0, not {self.budget:g}")
+
+    @property
+    def where(self) -> str:
+        """How messages name the space."""
+        return f"{self.option} {self.space}"
 
     @property
     def samples(self) -> int:
@@ -135,7 +141,7 @@ def _with_search(sweep: Sweep, default: TrainConfig, planner: Planner, fresh: bo
 
 
 def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> dict[str, Space]:
-    """The space of `--space` around each experiment's default, tried out: nothing has been read or hashed yet.
+    """The space that is named, around each experiment's default, tried out: nothing has been read or hashed yet.
 
     Raises:
         ConfigError: there is no such space, or as `plan_sweep`.
@@ -145,7 +151,7 @@ def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> d
     else:
         from orchestrator.sweeps.user_space import load_space
 
-        spaces = dict.fromkeys(defaults, load_space(options.space))
+        spaces = dict.fromkeys(defaults, load_space(options.space, options.option))
     for name, default in defaults.items():
         list(_configs(name, default, spaces[name], options))
     return spaces
@@ -187,7 +193,7 @@ def _configs(name: str, default: TrainConfig, space: Space, options: SweepOption
 
 def check_space(experiment: str, default: TrainConfig, space: Space, options: SweepOptions) -> None:
     """Raises ConfigError: what is wrong with the space, naming the parameter."""
-    where = f"--space {options.space}"
+    where = options.where
     if not space:
         raise ConfigError(f"{where}: is empty; name at least one parameter")
     known = {f.name for f in fields(TrainConfig)} - set(NOT_SWEPT)
@@ -223,7 +229,7 @@ def to_config(default: TrainConfig, point: Point, options: SweepOptions) -> Trai
     Raises:
         ConfigError: they make no run.
     """
-    where, types = f"--space {options.space}", {f.name: str(f.type) for f in fields(TrainConfig)}
+    where, types = options.where, {f.name: str(f.type) for f in fields(TrainConfig)}
     values = {name: _fitting(value, types[name], f"{where}: {name}") for name, value in point.items()}
     try:
         return replace(default, **values)

@@ -16,14 +16,14 @@ from search_spaces.domains import Choice, Domain, Grid, IntRange, LogUniform, Sp
 from trainable.errors import ConfigError
 
 
-def load_space(text: str) -> Space:
+def load_space(text: str, option: str = "--space") -> Space:
     """The space that `FILE.py:NAME` names, in terms of `search_spaces.domains`.
 
     Raises:
         ConfigError: the file does not run, there is no such name in it, or a parameter is nothing that can be drawn.
     """
     file, _, name = text.rpartition(":")
-    where = f"--space {text}"
+    where = f"{option} {text}"
     set_environment()  # the file imports Ray
     if not file.endswith(".py") or not name.isidentifier():
         raise ConfigError(f"{where}: must be lr, lr-grid, recipe, or FILE.py:NAME")

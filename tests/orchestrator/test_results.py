@@ -200,6 +200,61 @@ def test_a_failure_beside_a_broken_file(seven: Path) -> None:
     assert "not readable" in notes[1]
 
 
+# -- what a run left behind that did not end
+
+NOTE = {"identity": {"config": {"epochs": 5}}, "epoch": 3}
+SHARDS = ".emosweep/faceapi/faceapi_M1/abc"
+
+
+def test_an_interruption_without_results(tmp_path: Path) -> None:
+    write_json(tmp_path / PROBE / ".checkpoints" / "last.json", NOTE)
+    write_json(tmp_path / SHARDS / "00000.json", {})
+    write_json(tmp_path / SHARDS / "00001.json", {})
+    found = results(tmp_path)
+    assert found["probe_M1"].notes == ("interrupted after epoch 3 of 5",)
+    assert found["faceapi_M1"].notes == ("interrupted after 2 part(s) of its rows",)
+    assert not any(result.present for result in found.values())
+    assert found["probe_M2"].notes == found["faceapi_M2"].notes == ()
+
+
+@pytest.mark.parametrize("failure", [{}, {"probe_M1": "out of memory"}], ids=["stopped", "failed"])
+def test_an_interruption_beside_earlier_results_says_whose_figures_these_are(
+    failure: dict[str, str], seven: Path
+) -> None:
+    write_json(seven / PROBE / ".checkpoints" / "last.json", NOTE)
+    found = results(seven, failure)["probe_M1"]
+    assert found.test_top1 == 0.5
+    assert found.notes == (
+        *(f"failed: {words}" for words in failure.values()),
+        "interrupted after epoch 3 of 5",
+        f"the figures are of an earlier run ({FINISHED})",
+    )
+
+
+def test_files_of_a_run_that_is_being_replaced_are_no_result(seven: Path) -> None:
+    (seven / PROBE / "manifest.json").unlink()
+    write_json(seven / PROBE / ".checkpoints" / "last.json", NOTE)
+    found = results(seven)["probe_M1"]
+    assert (found.present, found.notes) == (False, ("interrupted after epoch 3 of 5",))
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        ("[3]", ()),
+        ("{", ()),
+        ("{}", ()),
+        ('{"epoch": 3}', ("interrupted after epoch 3",)),
+        ('{"epoch": 3, "identity": {"config": [5]}}', ("interrupted after epoch 3",)),
+        ('{"epoch": 3, "identity": 5}', ("interrupted after epoch 3",)),
+    ],
+)
+def test_strange_notes_of_an_interruption(note: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    write_json(tmp_path / PROBE / ".checkpoints" / "last.json", {})
+    (tmp_path / PROBE / ".checkpoints" / "last.json").write_text(note, encoding="utf-8")
+    assert results(tmp_path)["probe_M1"].notes == words
+
+
 @pytest.mark.parametrize(
     ("corrupt", "words"),
     [
