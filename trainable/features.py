@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainable.data import normalise
 from trainable.device import device_name
 from trainable.engine import Engine
+from trainable.errors import CacheFull
 from trainable.identity import digest
 from trainable.pack import ImagePack
 from trainable.rowstore import Compute, Rows, RowStore
@@ -56,11 +57,18 @@ class FrozenFeatures:
         Raises:
             CacheFull: they do not fit.
         """
-        flips = (AS_IS, MIRRORED) if both_flips else (AS_IS,)
-        keys = [image + flip for image in digests for flip in flips]
+        keys = _keys(digests, both_flips=both_flips)
         if self.store.missing(keys):
             self.store.fill(keys, self._from_trunk(keys) or self._from_pixels(digests))
         return self.store.rows(keys)
+
+    def fill_trunk(self, digests: Sequence[str], *, both_flips: bool) -> None:
+        """Before stage 1 of a run that has a stage 2: its rows now, since stage 1's come from them, so that an image
+        goes through the lower layers once. Where they do not fit, nothing is lost."""
+        keys = _keys(digests, both_flips=both_flips)
+        if self.store.missing(keys):
+            with suppress(CacheFull):
+                FrozenFeatures(self.pack, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
 
     def _from_pixels(self, digests: Sequence[str]) -> Compute:
         images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
@@ -88,6 +96,11 @@ class FrozenFeatures:
             return rows, [trunk.flags[number] for number in at]
 
         return compute
+
+
+def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
+    flips = (AS_IS, MIRRORED) if both_flips else (AS_IS,)
+    return [image + flip for image in digests for flip in flips]
 
 
 def frozen_rows(cut: Cut, engine: Engine, pixels: Tensor, mirrored: Tensor) -> Tensor:

@@ -82,8 +82,10 @@ class Supply:
         both_flips = cut.stage < 3 and part == "train"
         kind: type[RowInputs] = PixelInputs
         if cut.stage < 3:
-            rows = FrozenFeatures(self._pack, cut.model, cut.stage, engine).rows(digests, both_flips=both_flips)
-            kind = RowInputs
+            features = FrozenFeatures(self._pack, cut.model, cut.stage, engine)
+            if self.config.mode == "finetune" and cut.stage == 1:
+                features.fill_trunk(digests, both_flips=both_flips)
+            rows, kind = features.rows(digests, both_flips=both_flips), RowInputs
         return kind(
             rows, labels, corrupt, self.config.batch,
             seed=self._seed(part), device=engine.device, both_flips=both_flips, resident=self.resident,
