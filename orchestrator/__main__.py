@@ -10,8 +10,6 @@ from contextlib import suppress
 
 from trainable.errors import EmosweepError, InputError
 
-SHOWN = 60
-
 
 def main() -> None:
     """Run the command line, and end the process without taking it apart: for torch, Ray and pandas that takes Python
@@ -37,12 +35,7 @@ def run() -> None:
     try:
         app()
     except InputError as error:
-        lines = str(error).splitlines()
-        count = len(error.problems)
-        print(f"{count} problem{'s' if count > 1 else ''} with the input; nothing was started:", file=sys.stderr)
-        print("\n".join(f"  {line}" for line in lines[:SHOWN]), file=sys.stderr)
-        if len(lines) > SHOWN:
-            print(f"  ... and {len(lines) - SHOWN} more", file=sys.stderr)
+        print(error.summary(), file=sys.stderr)
         sys.exit(error.exit_code)
     except EmosweepError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -22,7 +22,9 @@ Epochs = Annotated[int | None, typer.Option(help="Epochs of every MobileNet expe
 Batch = Annotated[int | None, typer.Option(help="Images per step. Default: 1024.")]
 Weights = Annotated[str | None, typer.Option(help="imagenet (default), none, or the path of a state dict.")]
 Seed = Annotated[int | None, typer.Option(help="Default: 1337.")]
-Config = Annotated[Path | None, typer.Option(help="JSON with values for all experiments or some (docs/data.md).")]
+Config = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="JSON with values for all experiments or some (docs/data.md).")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again what is done already.")]
 FaceApiEngine = Annotated[str, typer.Option(help="onnx (in Python) or node (face-api.js itself).")]
 FaceApiScript = Annotated[Path | None, typer.Option(help="Your own evaluator, called as in runbook 5.4.")]
@@ -62,8 +64,15 @@ def flags(**values: object) -> Overrides:
     return Overrides.model_validate(values)
 
 
-def recipe(config: Path | None) -> Recipe:
-    return load_recipe(config) if config else Recipe()
+def recipe(config: list[Path] | None) -> Recipe:
+    """Of the one `--config`.
+
+    Raises:
+        ConfigError: there is more than one (it must not be the last that wins in silence), or as `load_recipe`.
+    """
+    if config and len(config) > 1:
+        raise ConfigError(f"--config: {len(config)} files, but a run takes one: {', '.join(map(str, config))}")
+    return load_recipe(config[0]) if config else Recipe()
 
 
 def faceapi_settings(
@@ -96,9 +105,9 @@ def sweep_options(
         ConfigError: a value that is none of the option's, or an option of a sweep without one.
     """
     if space is None:
-        for option, value in (("--num-samples", samples), ("--time-budget", budget)):
+        for given, value in (("--num-samples", samples), ("--time-budget", budget)):
             if value is not None:
-                raise ConfigError(f"{option} is a sweep's; say which with --sweep SPACE")
+                raise ConfigError(f"{given} is a sweep's; say which with --sweep SPACE")
         return None
     time = seconds(budget) if budget is not None else None
     return SweepOptions(space, samples, search, scheduler, confirm, time, option)

@@ -107,26 +107,28 @@ class Session:
         """Start Ray on this machine, or join the cluster at `address`.
 
         Raises:
-            ConfigError: no cluster answers there.
+            ConfigError: no cluster answers there, or none can be started here.
         """
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
         if address is None:
-            ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
-                address="local",
-                include_dashboard=False, object_store_memory=256 * 2**20, _node_ip_address="127.0.0.1",
-                num_cpus=cpus, **quiet,
-            )  # fmt: skip
+            try:
+                ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
+                    address="local",
+                    include_dashboard=False, object_store_memory=256 * 2**20, _node_ip_address="127.0.0.1",
+                    num_cpus=cpus, **quiet,
+                )  # fmt: skip
+            except Exception as error:  # Ray has no one error for this: a full disk, a path, a process that died
+                raise ConfigError(f"Ray could not be started here ({_reason(error)}); its log: {self.log}") from error
             _keep_token_private()
         else:
             _check_address(address)
             try:
                 ray.init(address=address, **quiet)
-            except Exception as error:  # Ray has no one error for this: connection, version, authentication
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            except Exception as error:  # nor for this: connection, version, authentication
                 raise ConfigError(
-                    f"--address {address}: no Ray cluster could be joined ({reason[:300]}); is it running, does this "
+                    f"--address {address}: no Ray cluster could be joined ({_reason(error)}); is it running, does this "
                     "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -179,6 +181,12 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--address {address}: nothing answers there ({error}); does the cluster run?") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error of Ray's, or its name."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__
 
 
 def _keep_token_private() -> None:

@@ -81,7 +81,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"{len(error.problems)} problem(s) with the input:\n{error}", file=sys.stderr)
+        print(error.summary(), file=sys.stderr)
         sys.exit(error.exit_code)
     except InterruptedRun as error:
         print(error, file=sys.stderr)

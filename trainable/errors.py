@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SHOWN = 10
+"""Problems of a file that are shown; a wrong project root makes one of every row."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -48,6 +51,18 @@ class InputError(EmosweepError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
+
+    def summary(self) -> str:
+        """What a terminal shows: of each file the first problems and how many more, so that none hides another."""
+        lines = []
+        for file in dict.fromkeys(p.file for p in self.problems):
+            own = [p for p in self.problems if p.file == file]
+            lines += [str(p) for p in own[:SHOWN]]
+            if len(own) > SHOWN:
+                lines.append(f"{file + ': ' if file else ''}... and {len(own) - SHOWN} more")
+        count = len(self.problems)
+        heading = f"{count} problem{'s' if count > 1 else ''} with the input; nothing was started:"
+        return "\n  ".join([heading, *lines])
 
 
 class ExperimentError(EmosweepError):

@@ -148,7 +148,8 @@ OPTIONS = [
     ("--output-root {files}/blocked", ("--output-root {files}/blocked: {files}/blocked/reports is a file",)),
     ("--config {files}/nosuch.json", ("--config {files}/nosuch.json: No such file",)),
     ("--config {files}/a.txt", ("--config {files}/a.txt: not JSON",)),
-    ("--config {files}/key.json", ("--config {files}/key.json: experiments.probe_M1.lr: ", "not permitted")),
+    ("--config {files}/key.json", ("--config {files}/key.json: experiments.probe_M1.lr: no such", "lr_head")),
+    ("--config {files}/a.json --config {files}/b.json", ("--config: 2 files, but a run takes one: {files}/a.json",)),
     ("--config {files}/type.json", ("--config {files}/type.json: epochs: ", "integer")),
     ("--config {files}/name.json", ("--config {files}/name.json: experiments.probe_K7: no such experiment",)),
     ("--config {files}/value.json", ("finetune_K7: lr_head must be a positive number, not -1",)),
@@ -287,12 +288,16 @@ def test_several_problems_in_several_places_are_told_at_once(root: Path, files: 
     assert not changes(before, listing(root))
 
 
-def test_a_thousand_problems_do_not_flood_the_terminal(root: Path, cli: Cli) -> None:
+def test_a_thousand_problems_of_a_file_neither_flood_the_terminal_nor_hide_another_file_s(root: Path, cli: Cli) -> None:
     rows = "".join(f"nosuch/{i}.jpg,happy\n" for i in range(1000))
     rewrite(TRAIN, "path,label_en\n" + rows)(root)
+    edit(TEST, ",sad", ",")(root)
     done = cli("run-all", "--project-root", root, "--weights", "none", "--only", "probe_M1")
-    check(done, ("1000 problems with the input", f"{TRAIN}:2,", "'nosuch/0.jpg'", "... and 940 more"))
-    assert len(done.stderr.splitlines()) == 62
+    check(
+        done,
+        ("1001 problems with the input", f"{TRAIN}:2,", "'nosuch/9.jpg'", f"{TRAIN}: ... and 990 more", f"{TEST}:4,"),
+    )
+    assert len(done.stderr.splitlines()) == 13
 
 
 def test_no_node_on_the_path(root: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

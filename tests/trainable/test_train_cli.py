@@ -59,6 +59,8 @@ def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return caught.value.code, capsys.readouterr().err
 
 
+ONE_PROBLEM = "1 problem with the input; nothing was started:\n  "
+TWO_PROBLEMS = "2 problems with the input; nothing was started:\n  "
 BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "mode": (["--mode", "full"], "error: --mode must be probe or finetune, not 'full'"),
     "no epochs": (["--epochs", "0"], "error: epochs must be at least 1, not 0"),
@@ -71,10 +73,10 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "device": (["--device", "tpu"], "error: --device must be auto, cpu or cuda, not 'tpu'"),
     "weights": (["--weights", "gone.pt"], "error: --weights gone.pt: no such file"),
     "weights are none": (["--weights", "train.csv"], "error: --weights train.csv: not a PyTorch checkpoint"),
-    "root": (["--project-root", "nowhere"], "1 problem(s) with the input:\n--project-root nowhere: no such folder"),
-    "out": (["--out", "train.csv"], "1 problem(s) with the input:\n--out train.csv: "),
-    "csv": (["--val-csv", "gone.csv"], "1 problem(s) with the input:\ngone.csv: no such file"),
-    "two csvs": (["--val-csv", "a.csv", "--test-csv", "b.csv"], "2 problem(s) with the input:\na.csv: no such file"),
+    "root": (["--project-root", "nowhere"], ONE_PROBLEM + "--project-root nowhere: no such folder"),
+    "out": (["--out", "train.csv"], ONE_PROBLEM + "--out train.csv: "),
+    "csv": (["--val-csv", "gone.csv"], ONE_PROBLEM + "gone.csv: no such file"),
+    "two csvs": (["--val-csv", "a.csv", "--test-csv", "b.csv"], TWO_PROBLEMS + "a.csv: no such file"),
 }
 
 
@@ -121,7 +123,7 @@ def test_every_bad_row_of_every_csv_is_told_at_once(python: Python, project: Pat
     assert done.returncode == 2
     assert done.stdout == ""
     first, *lines = done.stderr.splitlines()
-    assert first == "3 problem(s) with the input:"
+    assert first == "3 problems with the input; nothing was started:"
     assert sorted(line.split(": ")[0].rpartition("/")[2] for line in lines) == [
         "test_M1.csv:2",
         "val_M1.csv:3, column 'label_en'",
