@@ -26,6 +26,7 @@ def requests(steps: Sequence[Step], at_once: Sequence[int], memory: Sequence[int
     """The bytes that each trial must ask the cluster for; {} where any of them fit together.
 
     Trials that ask for different amounts cannot follow each other in one process, so they ask only where they must.
+    Those that do follow each other keep what the largest took, and so many of the largest fit together.
 
     Args:
         at_once: on each node, how many trials its CPUs would run at once.

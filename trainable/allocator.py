@@ -14,13 +14,11 @@ from contextlib import suppress
 # glibc's names for mallopt.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _TOP_PAD_BYTES = 64 * 2**20
-# jemalloc's name for all of its arenas (MALLCTL_ARENAS_ALL).
-_ALL_ARENAS = 4096
 _DECAY = ("dirty_decay_ms", "muzzy_decay_ms")
 
 
 def keep_freed_memory() -> None:
-    """From now on what this process frees stays its own, until `give_back_memory`."""
+    """From now on what this process frees stays its own, also between the trials that follow each other in it."""
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         if uses_jemalloc():
@@ -35,16 +33,6 @@ def keep_freed_memory() -> None:
         libc.mallopt(_MMAP_MAX, 0)
         libc.mallopt(_TRIM_THRESHOLD, -1)
         libc.mallopt(_TOP_PAD, _TOP_PAD_BYTES)
-
-
-def give_back_memory() -> None:
-    """Return what is free to the system, between two runs."""
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        if uses_jemalloc():
-            libc.mallctl(f"arena.{_ALL_ARENAS}.purge".encode(), None, None, None, 0)
-            return
-        libc.malloc_trim(0)
 
 
 def uses_jemalloc() -> bool:

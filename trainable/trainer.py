@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from trainable.allocator import give_back_memory, keep_freed_memory
+from trainable.allocator import keep_freed_memory
 from trainable.artifacts import load_checkpoint, save_checkpoint, write_results
 from trainable.cache import HASHES, cache_root
 from trainable.config import PARTS, Resources, RunSpec
@@ -286,7 +286,6 @@ class Trainer:
             manifest=manifest_of(self, seconds),
         )
         self.supply.forget()
-        give_back_memory()
         return test[0] if test else self.best["metrics"]
 
     def _test(self) -> tuple[Metrics, list[tuple[str, str, str]]]:
