@@ -14,6 +14,7 @@ from trainable.atomic import read_json, replacing, write_csv, write_json
 from trainable.config import RunSpec
 from trainable.history import HISTORY_COLUMNS
 from trainable.identity import Identity
+from trainable.packing import pack, unpack
 from trainable.paths import RunPaths
 
 PREDS_COLUMNS = ("path", "true", "pred")
@@ -26,9 +27,14 @@ def save_torch(path: Path, value: Any) -> None:
 
 def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
     """The state of a run between two epochs, and a note that says what it is without torch."""
-    save_torch(paths.checkpoint, state)
+    save_torch(paths.checkpoint, pack(state))
     note = {"identity": state["identity"], "epoch": state["epoch"], **past(state["history"])}
     write_json(paths.checkpoint_note, note)
+
+
+def read_state(checkpoint: Path) -> Any:
+    """What `save_checkpoint` was given, on the CPU."""
+    return unpack(torch.load(checkpoint, map_location="cpu", weights_only=True))
 
 
 def past(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -45,7 +51,7 @@ def past(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def load_checkpoint(paths: RunPaths, identity: Identity) -> dict[str, Any] | None:
     """The state to go on from; None where there is none, or it belongs to other data or another configuration."""
     try:
-        state = torch.load(paths.checkpoint, map_location="cpu", weights_only=True)
+        state = read_state(paths.checkpoint)
     except Exception:  # no file, or one that a full disk cut short: then the run begins anew
         return None
     return state if isinstance(state, dict) and state.get("identity") == identity else None

@@ -67,10 +67,9 @@ class StagedTrainable(tune.Trainable):
         own = read_json(paths.checkpoint_note)
         if own and own.get("identity") == moved.get("identity") and own["epoch"] >= moved["epoch"]:
             return
-        import torch
+        from trainable.artifacts import read_state
 
-        state = torch.load(folder / paths.checkpoint.name, map_location="cpu", weights_only=True)
-        self.trainer.load_state_dict(state)
+        self.trainer.load_state_dict(read_state(folder / paths.checkpoint.name))
 
     def cleanup(self) -> None:
         self._trainer = None

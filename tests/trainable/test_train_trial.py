@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from projects import make_project
 from small_runs import (
     CPU,
@@ -24,7 +23,7 @@ from small_runs import (
 )
 
 from trainable import trainer as trainer_module
-from trainable.artifacts import finished_metrics
+from trainable.artifacts import finished_metrics, read_state
 from trainable.config import RunSpec, TrainConfig
 from trainable.identity import ImageHashes, training_identity
 from trainable.paths import RunPaths
@@ -253,6 +252,6 @@ def test_the_metrics_of_a_whole_run_are_all_there(shared_project: Path, weights:
 def test_no_weights_are_left_of_a_trial(shared_project: Path, weights: Path, tmp_path: Path) -> None:
     run = Trainer(spec_of(shared_project, tmp_path / "out", probe(weights), test=False), CPU)
     run.step()
-    assert torch.load(RunPaths(run.spec.out).checkpoint, weights_only=True)["epoch"] == 1
+    assert read_state(RunPaths(run.spec.out).checkpoint)["epoch"] == 1
     run.run()
     assert not list(run.spec.out.rglob("*.pt"))
