@@ -3,9 +3,9 @@
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
 Rows: memory, peak, decoders, probes, sweep, confirmation, grid, stage3, seven, growth, five128, one1024,
-five1024. The peer is `runbook_baseline.py`: the runbook's commands done literally. What is compared runs alternately,
-on a machine that should do nothing else; all rows once take about an hour and a half on two cores, most of it the
-peer's.
+floor128, floor1024, five1024. The peer is `runbook_baseline.py`: the runbook's commands done literally. What is
+compared runs alternately, on a machine that should do nothing else; all rows once take some hours
+on two cores, most of it the peer's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.harness import Bench, Row, machine, write
 from benchmarks.steps import decoders, memory_of_a_trial, peak_of_a_step, stage3_speed
 from benchmarks.sweep_rows import confirmation, grid_beside_the_seven, sixteen_finetunes
 from benchmarks.sweeps import sixteen_probes
-from benchmarks.whole import beyond_the_busiest, five_experiments, one_experiment
+from benchmarks.whole import beyond_the_busiest, five_above_the_floor, five_experiments, one_experiment
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": lambda bench: [memory_of_a_trial(bench, bench.project)],
@@ -37,6 +37,8 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "growth": lambda bench: [growth(bench, drawn(bench))],
     "five128": lambda bench: five_experiments(bench, 128, 2.3),
     "one1024": lambda bench: [one_experiment(bench, "finetune_M1", 1024)],
+    "floor128": lambda bench: [five_above_the_floor(bench, 128)],
+    "floor1024": lambda bench: [five_above_the_floor(bench, 1024)],
     "five1024": lambda bench: five_experiments(bench, 1024, 4.5),
 }
 

@@ -41,6 +41,20 @@ def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
     ]
 
 
+def five_above_the_floor(bench: Bench, batch: int) -> Row:
+    """Ours / floor without the peer, which takes most of `five_experiments`' time."""
+    samples, details = [], []
+    for _ in range(bench.repeat):
+        folder = bench.fresh(f"floor_{batch}")
+        mine = ours(bench, folder, "--only", ",".join(TRAINED), "--batch", batch)
+        limit = floor(bench, batch)
+        samples.append(mine / limit["seconds"])
+        firsts = {name: first_step(folder, name) for name in TRAINED if name.startswith("finetune")}
+        details.append({"ours": mine, "floor": limit, "stage3": firsts})
+    row = f"five experiments without the peer, batch {batch}: ours / floor"
+    return Row(row, "x", samples, 1.2, at_least=False, details={"runs": details})
+
+
 def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:
     """Peer / ours for a single experiment, with an empty cache."""
     ratios, details = [], []

@@ -67,7 +67,7 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
     manifest = read_json(paths.manifest(experiment))
     manifest = manifest if isinstance(manifest, dict) else {}
     notes = [f"failed: {failure}"] if failure else []
-    left = _interrupted(experiment, paths)
+    left = _unfinished(experiment, paths)
     if left and not manifest:  # other files there are of a run that was replaced
         return Result(experiment, notes=(*notes, left))
     read = _mobilenet if experiment.trains else _faceapi
@@ -85,18 +85,18 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
     return Result(experiment, seconds=manifest.get("seconds"), notes=(*notes, *values.pop("notes")), **values)
 
 
-def _interrupted(experiment: Experiment, paths: ProjectPaths) -> str:
-    """What a run left behind that did not end; "" where there is nothing."""
+def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
+    """What a run has left behind that did not end, or has not yet; "" where there is nothing."""
     if not experiment.trains:
         parts = len(list(paths.shards(experiment).glob("*/*.json")))
-        return f"interrupted after {parts} part(s) of its rows" if parts else ""
+        return f"not finished: after {parts} part(s) of its rows" if parts else ""
     note = read_json(paths.run(experiment).checkpoint_note)
     if not isinstance(note, dict) or "epoch" not in note:
         return ""
     identity = note.get("identity")
     config = identity.get("config") if isinstance(identity, dict) else None
     epochs = config.get("epochs") if isinstance(config, dict) else None
-    return f"interrupted after epoch {note['epoch']}" + (f" of {epochs}" if epochs else "")
+    return f"not finished: after epoch {note['epoch']}" + (f" of {epochs}" if epochs else "")
 
 
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:

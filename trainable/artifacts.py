@@ -33,8 +33,9 @@ def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
 
 
 def read_state(checkpoint: Path) -> Any:
-    """What `save_checkpoint` was given, on the CPU."""
-    return unpack(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    """What `save_checkpoint` was given, on the CPU. Version 0.1.0 wrote it tensor by tensor."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return unpack(saved) if "tensors" in saved else saved
 
 
 def past(history: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class FrozenFeatures:
 
     def fill_trunk(self, digests: Sequence[str], *, both_flips: bool) -> None:
         """Before stage 1 of a run that has a stage 2: its rows now, since stage 1's come from them, so that an image
-        goes through the lower layers once. Where they do not fit, nothing is lost."""
+        goes through the lower layers once. A cache without room for them is left in stage 2 at the latest."""
         keys = _keys(digests, both_flips=both_flips)
         if self.store.missing(keys):
             with suppress(CacheFull):

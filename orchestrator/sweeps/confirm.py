@@ -54,10 +54,10 @@ def to_confirm(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> 
 def left(sweeps: Sequence[Sweep], planner: Planner) -> list[str]:
     """What of the sweeps is still to run, in words."""
     trials = sum(step.to_do for sweep in sweeps for step in sweep.trials)
-    runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps)
-    coming = any(sweep.options.confirm and not complete(sweep, planner) for sweep in sweeps)
+    under_way = [sweep for sweep in sweeps if any(step.to_do for step in sweep.steps)]
+    runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps if sweep not in under_way)
     return [
         *([f"{trials} trial(s) of sweeps"] if trials else []),
         *([f"{runs} run(s) on new seeds"] if runs else []),
-        *(["then the best on new seeds"] if coming else []),
+        *(["then the best on new seeds"] if any(sweep.options.confirm for sweep in under_way) else []),
     ]

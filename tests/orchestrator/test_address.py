@@ -1,5 +1,4 @@
-"""`--address`: a cluster of two nodes that was started by others, with token authentication; and a Ray of one's own
-that does not start."""
+"""`--address`: a cluster of two nodes that was started by others, with token authentication."""
 
 from __future__ import annotations
 
@@ -63,16 +62,5 @@ def test_without_the_token_there_is_one_clear_message(
     done = run_all(shared_project, tmp_path, *options, env={"RAY_AUTH_TOKEN": "0" * 64}, cpus=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert f"--address {address}" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "models").exists()
-
-
-def test_a_ray_that_does_not_start_here_is_one_clear_message(shared_project: Path, tmp_path: Path) -> None:
-    """A socket's path cannot be that long."""
-    options = ("--only", "probe_M1", "--epochs", 1)
-    done = run_all(shared_project, tmp_path, *options, env={"RAY_TMPDIR": str(tmp_path / ("x" * 120))})
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "error: Ray could not be started here (" in done.stderr
-    assert f"; its log: {tmp_path}/.emosweep/logs/" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "models").exists()

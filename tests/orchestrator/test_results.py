@@ -211,8 +211,8 @@ def test_an_interruption_without_results(tmp_path: Path) -> None:
     write_json(tmp_path / SHARDS / "00000.json", {})
     write_json(tmp_path / SHARDS / "00001.json", {})
     found = results(tmp_path)
-    assert found["probe_M1"].notes == ("interrupted after epoch 3 of 5",)
-    assert found["faceapi_M1"].notes == ("interrupted after 2 part(s) of its rows",)
+    assert found["probe_M1"].notes == ("not finished: after epoch 3 of 5",)
+    assert found["faceapi_M1"].notes == ("not finished: after 2 part(s) of its rows",)
     assert not any(result.present for result in found.values())
     assert found["probe_M2"].notes == found["faceapi_M2"].notes == ()
 
@@ -226,7 +226,7 @@ def test_an_interruption_beside_earlier_results_says_whose_figures_these_are(
     assert found.test_top1 == 0.5
     assert found.notes == (
         *(f"failed: {words}" for words in failure.values()),
-        "interrupted after epoch 3 of 5",
+        "not finished: after epoch 3 of 5",
         f"the figures are of an earlier run ({FINISHED})",
     )
 
@@ -235,7 +235,7 @@ def test_files_of_a_run_that_is_being_replaced_are_no_result(seven: Path) -> Non
     (seven / PROBE / "manifest.json").unlink()
     write_json(seven / PROBE / ".checkpoints" / "last.json", NOTE)
     found = results(seven)["probe_M1"]
-    assert (found.present, found.notes) == (False, ("interrupted after epoch 3 of 5",))
+    assert (found.present, found.notes) == (False, ("not finished: after epoch 3 of 5",))
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_files_of_a_run_that_is_being_replaced_are_no_result(seven: Path) -> Non
         ("[3]", ()),
         ("{", ()),
         ("{}", ()),
-        ('{"epoch": 3}', ("interrupted after epoch 3",)),
-        ('{"epoch": 3, "identity": {"config": [5]}}', ("interrupted after epoch 3",)),
-        ('{"epoch": 3, "identity": 5}', ("interrupted after epoch 3",)),
+        ('{"epoch": 3}', ("not finished: after epoch 3",)),
+        ('{"epoch": 3, "identity": {"config": [5]}}', ("not finished: after epoch 3",)),
+        ('{"epoch": 3, "identity": 5}', ("not finished: after epoch 3",)),
     ],
 )
 def test_strange_notes_of_an_interruption(note: str, words: tuple[str, ...], tmp_path: Path) -> None:

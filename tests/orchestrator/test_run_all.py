@@ -170,3 +170,14 @@ def test_fresh_runs_again_what_is_done(finished: tuple[Path, Path, str]) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     assert manifest.stat().st_mtime_ns > before
     assert trained(output, "probe_M1_160") == numbers
+
+
+def test_a_ray_that_does_not_start_here_is_one_clear_message(shared_project: Path, tmp_path: Path) -> None:
+    """A socket's path cannot be that long."""
+    options = ("--only", "probe_M1", "--epochs", 1)
+    done = run_all(shared_project, tmp_path, *options, env={"RAY_TMPDIR": str(tmp_path / ("x" * 120))})
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "error: Ray could not be started here (" in done.stderr
+    assert f"; its log: {tmp_path}/.emosweep/logs/" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "models").exists()

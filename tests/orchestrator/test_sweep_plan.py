@@ -18,7 +18,7 @@ from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Planner, Step
 from orchestrator.selection import select
 from orchestrator.settings import Recipe, Settings
-from orchestrator.sweeps.confirm import confirmations, to_confirm
+from orchestrator.sweeps.confirm import confirmations, left, to_confirm
 from orchestrator.sweeps.plan import Sweep, SweepOptions, check_space, plan_spaces, plan_sweep, trial_of
 from orchestrator.sweeps.sampling import points
 from search_spaces.demo import RECIPE
@@ -298,6 +298,23 @@ def test_a_finished_sweep_is_done(root: Path) -> None:
     assert [[step.config.seed for step in steps if step.config] for steps in found.values()] == [[1338, 1339]] * 3
     assert all(statuses(steps) == {"done"} for steps in found.values())
     assert not to_confirm(probes(ours), ours)
+
+
+def test_what_is_left_of_a_sweep_in_words(root: Path) -> None:
+    ours = planner(root)
+    assert left([probes(ours)], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
+    for step in probes(ours).steps:
+        finish(ours, step)
+    assert left([probes(ours)], ours) == ["6 run(s) on new seeds"]
+    fresh = plan_sweep(
+        ours.plan(select(["probe_M1"]))[0], SPACES["lr"](ours.inputs.configs["probe_M1"]),
+        SweepOptions(num_samples=4, confirm=2), ours, fixed=False, fresh=True,
+    )  # fmt: skip
+    assert left([fresh], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
+    for steps in confirmations(probes(ours), ours).values():
+        for step in steps:
+            finish(ours, step)
+    assert left([probes(ours)], ours) == []
 
 
 def test_other_test_rows_concern_the_confirmations_alone(root: Path) -> None:

@@ -415,6 +415,11 @@ def test_a_broken_checkpoint_is_ignored(begun: Trainer, how: str) -> None:
     assert Trainer(begun.spec, CPU).epoch == 1
 
 
+def test_a_checkpoint_of_version_0_1_is_taken_up(begun: Trainer) -> None:
+    torch.save(begun.state_dict(), RunPaths(begun.spec.out).checkpoint)
+    assert Trainer(begun.spec, CPU).epoch == 1
+
+
 def test_an_epoch_that_fails_leaves_the_checkpoint_before_it(project: Path, weights: Path, tmp_path: Path) -> None:
     """And the run goes on from there once the image is back."""
     spec = spec_of(project, tmp_path / "out", probe(weights))
