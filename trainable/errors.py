@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHOWN = 10
-"""Problems of a file that are shown; a wrong project root makes one of every row."""
+SHOWN = 60
+"""Problems that are shown, of each file as many; a wrong project root makes one of every row."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,13 @@ class InputError(EmosweepError):
     def summary(self) -> str:
         """What a terminal shows: of each file the first problems and how many more, so that none hides another."""
         lines = []
-        for file in dict.fromkeys(p.file for p in self.problems):
+        files = dict.fromkeys(p.file for p in self.problems)
+        shown = max(1, SHOWN // len(files))
+        for file in files:
             own = [p for p in self.problems if p.file == file]
-            lines += [str(p) for p in own[:SHOWN]]
-            if len(own) > SHOWN:
-                lines.append(f"{file + ': ' if file else ''}... and {len(own) - SHOWN} more")
+            lines += [str(p) for p in own[:shown]]
+            if len(own) > shown:
+                lines.append(f"{file + ': ' if file else ''}... and {len(own) - shown} more")
         count = len(self.problems)
         heading = f"{count} problem{'s' if count > 1 else ''} with the input; nothing was started:"
         return "\n  ".join([heading, *lines])
