@@ -136,7 +136,7 @@ class _Run:
         self.planner, self.hardware, self.cluster, self.view, self.stop = planner, hardware, cluster, view, stop
         self.sweeps = sweeps
         self.out_of_time: set[str] = set()
-        self.measured: dict[int, int] = {}
+        self.measured: dict[int, tuple[int, int]] = {}
         self.steps: dict[str, Step] = {}
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
@@ -237,18 +237,22 @@ class _Run:
         if gpus == "auto":
             gpus = None
             if self.cluster.gpus and hardware.device != "cpu":
-                gpus = 1 / self._trials_per_gpu(batch)
+                gpus = 1 / self._trials_per_gpu(batch, trials)
         return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, gpus)
 
-    def _trials_per_gpu(self, batch: int) -> int:
-        """Measured once, on a GPU of the cluster."""
-        if batch not in self.measured:
+    def _trials_per_gpu(self, batch: int, trials: int) -> int:
+        """Measured on a GPU of the cluster; again only where the last answer was as many as were asked about."""
+        cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
+        most = max(1, min(int(cpus / gpus), trials))
+        asked, count = self.measured.get(batch, (0, 0))
+        if most > asked and 2 * count > asked:
             from orchestrator.training import measure_trials_per_gpu
 
-            cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
-            self.measured[batch] = measure_trials_per_gpu(batch, int(cpus / gpus))
-            self.view.say(f"{self.measured[batch]} trials at once on each GPU")
-        return self.measured[batch]
+            self.view.say("measuring how many trials at once pay on a GPU")
+            count = measure_trials_per_gpu(batch, most, self.stop)
+            self.measured[batch] = most, count
+            self.view.say(f"{count} trials at once on each GPU")
+        return min(count, most)
 
     def _memory(self, steps: Sequence[Step], share: Share) -> dict[str, int]:
         return requests(steps, self.cluster.slots(share), self.cluster.memory) if share.device == "cpu" else {}

@@ -22,6 +22,7 @@ from orchestrator.plan import Step
 from orchestrator.pool import Member, OpenSearch, Pool
 from orchestrator.work import Work
 from trainable.config import NAMED_WEIGHTS, Resources, RunSpec
+from trainable.errors import ConfigError
 from trainable.ray_trainable import StagedTrainable, job
 
 MAX_FAILURES = 2
@@ -82,13 +83,26 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
-def measure_trials_per_gpu(batch: int, cpus: int) -> int:
-    """How many trials a GPU of the cluster should run at once (see `trainable.speed`)."""
+def measure_trials_per_gpu(batch: int, most: int, stop: threading.Event) -> int:
+    """How many trials, up to `most`, a GPU of the cluster should run at once (see `trainable.speed`); 1 when stopped.
+
+    Raises:
+        ConfigError: the measuring process ended without an answer.
+    """
     import ray
+    from ray.exceptions import RayError
 
     from trainable.speed import trials_per_gpu
 
-    count: int = ray.get(ray.remote(num_gpus=1, num_cpus=0)(trials_per_gpu).remote(batch, cpus))
+    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(trials_per_gpu).remote(batch, most)
+    try:
+        while not ray.wait([task], timeout=0.5)[0]:
+            if stop.is_set():
+                ray.cancel(task, force=True)
+                return 1
+        count: int = ray.get(task)
+    except RayError as error:
+        raise ConfigError(f"--trials-per-gpu auto: {reason(error)} (give a number instead)") from error
     return count
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainable.engine import Engine
+from trainable.graphs import StepGraphs
 from trainable.inputs import Inputs
 from trainable.objective import CROSS_ENTROPY, Objective
 
@@ -35,21 +36,33 @@ def train_epoch(
     scaler: torch.amp.GradScaler,
     engine: Engine,
     objective: Objective = CROSS_ENTROPY,
+    graphs: StepGraphs | None = None,
 ) -> PassResult:
     """Train on every batch of `epoch` once. The model's mode and what requires gradients are the caller's.
+
+    Args:
+        graphs: of this model in this stage; where there are no micro-batches, steps go through them.
 
     Returns:
         Its `loss` is that of `objective`.
     """
     tally = _Tally(engine.device)
+
+    def backward(x: Tensor, y: Tensor, total: Tensor | int) -> tuple[Tensor, Tensor]:
+        with engine.autocast():
+            logits = forward(x)
+            loss = objective.summed(logits, y)
+        scaler.scale(loss / total).backward()
+        return logits.detach(), loss.detach()
+
     for batch, labels in inputs.epoch(epoch):
         optimizer.zero_grad(set_to_none=True)
         total = objective.total(labels)
         for x, y in engine.chunks(batch, labels):
-            with engine.autocast():
-                logits = forward(x)
-                loss = objective.summed(logits, y)
-            scaler.scale(loss / total).backward()
+            if graphs is not None and engine.micro_batch is None:
+                logits, loss = graphs(backward, x, y, total)
+            else:
+                logits, loss = backward(x, y, total)
             tally.add(logits, y, loss)
         tally.total += total
         scaler.step(optimizer)
@@ -81,10 +94,10 @@ class _Tally:
         self.predicted: list[Tensor] = []
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
-        predicted = logits.detach().argmax(1)
+        predicted = logits.argmax(1)
         self.predicted.append(predicted)
         self.correct += (predicted == labels).sum()
-        self.loss += loss.detach()
+        self.loss += loss
 
     def result(self, inputs: Inputs) -> PassResult:
         n, predicted = len(inputs), torch.cat(self.predicted).cpu()

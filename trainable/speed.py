@@ -2,7 +2,8 @@
 
     python -m trainable.speed --batch N --threads T --seconds S
 
-Prints JSON: images per second of one process, peak bytes of device memory, and the device.
+Prints JSON: images per second of one process, free bytes of device memory before and after, and the device. With
+`--crew` it does so for each line "measure" that comes in, and answers "ready" with "ready".
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
 from trainable.allocator import keep_freed_memory
 from trainable.config import IMAGE_SIZE, TrainConfig
 from trainable.device import device_name, pick_device
 from trainable.engine import Engine
+from trainable.graphs import CAPTURE_AT, StepGraphs
+from trainable.loop import train_epoch
 from trainable.model import build_model
 from trainable.stages import make_optimizer, set_stage, train_mode
 
@@ -30,55 +34,125 @@ LEAST_GAIN = 1.1
 MEMORY_SHARE = 0.85
 """The part of a GPU's memory that training steps may fill; the rest is for images, features and validation."""
 CLASSES = [str(number) for number in range(7)]
+READY, MEASURE = "ready", "measure"
+MOST_AHEAD = 8
+"""Processes of a crew that start at the beginning."""
 
 
-def measure(batch: int, threads: int | None, seconds: float, device: str = "auto") -> dict[str, Any]:
-    """Train for about `seconds` (at least two steps after the first, which takes its memory from the system)."""
-    keep_freed_memory()
-    if threads:
-        torch.set_num_threads(threads)
-    place = pick_device(device)
-    engine = Engine(place, amp=place.type == "cuda")
-    config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
-    model, _ = build_model(config, CLASSES)
-    model = model.to(place)
-    set_stage(model, 3)
-    train_mode(model, 3)
-    optimizer, scaler = make_optimizer(model, config), engine.scaler()
-    shape = (batch, 3, IMAGE_SIZE, IMAGE_SIZE)
-    pixels = torch.randn(shape, device=place).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, len(CLASSES), (batch,), device=place)
+class _Batch:
+    """One batch on the device, again and again, as a trainer's inputs are."""
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with engine.autocast():
-            loss = F.cross_entropy(model(pixels), labels)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        if place.type == "cuda":
-            torch.cuda.synchronize()
+    def __init__(self, n: int, device: torch.device) -> None:
+        self.corrupt: set[str] = set()
+        pixels = torch.randn(n, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
+        self.pixels = pixels.contiguous(memory_format=torch.channels_last)
+        self.labels = torch.randint(0, len(CLASSES), (n,), device=device)
+        self.steps = 1
 
-    step()
-    steps, began = 0, time.perf_counter()
-    while steps < 2 or time.perf_counter() - began < seconds:
-        step()
-        steps += 1
-    speed = steps * batch / (time.perf_counter() - began)
-    memory = torch.cuda.max_memory_reserved() if place.type == "cuda" else 0
-    gpus = torch.cuda.device_count() if place.type == "cuda" else 0
-    return {"images_per_second": speed, "memory": memory, "device": device_name(place), "gpus": gpus}
+    def __len__(self) -> int:
+        return len(self.labels) * self.steps
+
+    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.steps):
+            yield self.pixels, self.labels
 
 
-def together(count: int, batch: int, seconds: float = 3.0) -> tuple[float, int]:
-    """Images per second of `count` processes that train at once on this machine's first GPU, and bytes of them all."""
-    command = [sys.executable, "-m", "trainable.speed", "--batch", str(batch), "--seconds", str(seconds)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
-    outputs = [process.communicate()[0].strip().splitlines() for process in processes]
-    if any(process.returncode for process in processes):
-        return 0.0, 0  # they do not fit
-    found = [json.loads(lines[-1]) for lines in outputs]
-    return sum(one["images_per_second"] for one in found), sum(one["memory"] for one in found)
+class Stage3:
+    """A process' stage-3 training of one batch, as a trial does it.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+
+    def __init__(self, batch: int, threads: int | None, device: str = "auto") -> None:
+        keep_freed_memory()
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = pick_device(device)
+        self.free = self._free()  # the first use of a GPU takes some hundred MB of it
+        self.engine = Engine(self.device, amp=self.device.type == "cuda")
+        config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
+        model, _ = build_model(config, CLASSES)
+        self.model = model.to(self.device)
+        set_stage(self.model, 3)
+        train_mode(self.model, 3)
+        self.optimizer, self.scaler = make_optimizer(self.model, config), self.engine.scaler()
+        cuda = self.device.type == "cuda"
+        self.graphs = StepGraphs(self.device, list(self.model.parameters())) if cuda else None
+        self.inputs = _Batch(batch, self.device)
+        for _ in range(CAPTURE_AT if cuda else 1):  # until steps are as they will be, with their memory taken
+            self._step()
+
+    def _free(self) -> int:
+        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else 0
+
+    def _step(self) -> None:
+        train_epoch(self.model, self.inputs, 0, self.optimizer, self.scaler, self.engine, graphs=self.graphs)
+
+    def measure(self, seconds: float) -> dict[str, Any]:
+        """Train for about `seconds`, at least two steps."""
+        steps, began = 0, time.perf_counter()
+        while steps < 2 or time.perf_counter() - began < seconds:
+            self._step()
+            steps += 1
+        speed = steps * len(self.inputs) / (time.perf_counter() - began)
+        gpus = torch.cuda.device_count() if self.device.type == "cuda" else 0
+        found = {"images_per_second": speed, "device": device_name(self.device), "gpus": gpus}
+        return {**found, "free_before": self.free, "free": self._free()}
+
+
+class Crew:
+    """Processes that train at once on this machine's first GPU, as many as one asks for.
+
+    To start one takes many times as long as to measure, so `ahead` of them start together at the beginning, and each
+    is used again for every larger number. They touch the GPU when first asked for.
+    """
+
+    def __init__(self, batch: int, ahead: int, seconds: float = 2.0, device: str = "auto") -> None:
+        self.command = [sys.executable, "-m", "trainable.speed", "--crew", "--batch", str(batch)]
+        self.command += ["--seconds", str(seconds), "--threads", "1", "--device", device]
+        self.members: list[subprocess.Popen[str]] = []
+        self.free_before = 0
+        self._stack = ExitStack()
+        self._start(ahead)
+
+    def _start(self, count: int) -> None:
+        for _ in range(len(self.members), count):
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            self.members.append(self._stack.enter_context(process))
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        for member in self.members:
+            member.kill()
+        self._stack.close()
+
+    def __call__(self, count: int) -> tuple[float, int]:
+        """Images per second of `count` of them and the bytes they take; (0, 0) where one has no room."""
+        self._start(count)
+        working = self.members[:count]
+        for order in (READY, MEASURE):
+            for member in working:
+                self._tell(member, order)
+            answers = [member.stdout.readline().strip() if member.stdout else "" for member in working]
+            if not all(answers):
+                return 0.0, 0
+        found = [json.loads(answer) for answer in answers]
+        self.free_before = self.free_before or found[0]["free_before"]
+        taken = self.free_before - min(one["free"] for one in found)
+        return sum(one["images_per_second"] for one in found), max(taken, 1)
+
+    @staticmethod
+    def _tell(member: subprocess.Popen[str], order: str) -> None:
+        try:
+            assert member.stdin is not None
+            member.stdin.write(f"{order}\n")
+            member.stdin.flush()
+        except BrokenPipeError:  # it has ended, as its answer will show
+            pass
 
 
 def best_count(measured: Callable[[int], tuple[float, int]], room: float, most: int) -> int:
@@ -87,7 +161,7 @@ def best_count(measured: Callable[[int], tuple[float, int]], room: float, most: 
     Args:
         measured: images per second and bytes of so many trials at once.
         room: bytes for trials.
-        most: trials that there are CPUs for.
+        most: trials that there are, or CPUs for them.
     """
     count, (speed, memory) = 1, measured(1)
     while 2 * count <= most and 2 * memory <= room:
@@ -98,16 +172,19 @@ def best_count(measured: Callable[[int], tuple[float, int]], room: float, most: 
     return count
 
 
-def trials_per_gpu(batch: int, cpus: int) -> int:
-    """`best_count` on this machine's first GPU; 1 without one.
-
-    Args:
-        cpus: CPUs of this machine per GPU.
-    """
+def trials_per_gpu(batch: int, most: int) -> int:
+    """`best_count` on this machine's first GPU; 1 without one."""
     if not torch.cuda.is_available():
         return 1
-    room = MEMORY_SHARE * torch.cuda.get_device_properties(0).total_memory
-    return best_count(lambda count: together(count, batch), room, cpus)
+    with Crew(batch, ahead=min(most, MOST_AHEAD)) as crew:
+        return best_count(crew, MEMORY_SHARE * torch.cuda.get_device_properties(0).total_memory, most)
+
+
+def _work_in_crew(options: argparse.Namespace) -> None:
+    stage: Stage3 | None = None
+    for order in sys.stdin:
+        stage = stage or Stage3(options.batch, options.threads, options.device)
+        print(json.dumps(stage.measure(options.seconds)) if order.strip() == MEASURE else READY, flush=True)
 
 
 if __name__ == "__main__":
@@ -116,5 +193,9 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--crew", action="store_true", help="see above")
     options = parser.parse_args()
-    print(json.dumps(measure(options.batch, options.threads, options.seconds, options.device)))
+    if options.crew:
+        _work_in_crew(options)
+    else:
+        print(json.dumps(Stage3(options.batch, options.threads, options.device).measure(options.seconds)))

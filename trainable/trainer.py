@@ -20,6 +20,7 @@ from trainable.data import derived_seed
 from trainable.device import default_workers, out_of_memory, pick_device
 from trainable.engine import Engine
 from trainable.errors import ExperimentError
+from trainable.graphs import StepGraphs
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity
 from trainable.loop import PassResult, evaluate, train_epoch
@@ -91,6 +92,7 @@ class Trainer:
         model, remarks = build_model(self.config, self.classes)
         self.model = model.to(self.engine.device)
         self.scaler = self.engine.scaler()
+        self.graphs: StepGraphs | None = None
         self.epoch = self.stage = 0
         self.best: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
@@ -137,6 +139,10 @@ class Trainer:
         self.stage = stage
         set_stage(self.model, stage)
         self.optimizer = make_optimizer(self.model, self.config)
+        self.graphs = None
+        if self.engine.device.type == "cuda" and not self.supply.plain:
+            trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+            self.graphs = StepGraphs(self.engine.device, trained)
 
     # -- epochs
 
@@ -193,7 +199,9 @@ class Trainer:
         inputs = self.supply.inputs("train", self.model, stage, self.engine)
         torch.manual_seed(derived_seed(self.config.seed, "dropout", self.epoch))
         forward = Cut(self.model, stage).live
-        train = train_epoch(forward, inputs, self.epoch, self.optimizer, self.scaler, self.engine, self.objective)
+        train = train_epoch(
+            forward, inputs, self.epoch, self.optimizer, self.scaler, self.engine, self.objective, self.graphs
+        )
         val, metrics = self._evaluate("val", stage)
         self._note_corrupt("train", train)
         self._keep_best(metrics)
@@ -262,6 +270,7 @@ class Trainer:
     def _back_to_epoch_start(self) -> None:
         engine, fallbacks, corrupt = self.engine, self.fallbacks, self.corrupt
         self.supply.forget()
+        self.graphs = None
         gc.collect()  # the traceback held the failed step's activations
         if engine.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -286,6 +295,7 @@ class Trainer:
             manifest=manifest_of(self, seconds),
         )
         self.supply.forget()
+        self.graphs = None
         return test[0] if test else self.best["metrics"]
 
     def _test(self) -> tuple[Metrics, list[tuple[str, str, str]]]:

@@ -17,6 +17,7 @@ from trainable.config import IMAGE_SIZE, TrainConfig
 from trainable.data import normalise
 from trainable.engine import Engine
 from trainable.features import frozen_rows
+from trainable.graphs import StepGraphs
 from trainable.inputs import Inputs, PixelInputs, RowInputs
 from trainable.loop import Forward, PassResult, train_epoch
 from trainable.model import build_model
@@ -147,9 +148,12 @@ def _calibrated(sizes: Sizes) -> nn.Module:
 
 
 class Learner:
-    """A model in one stage, with all that trains it."""
+    """A model in one stage, with all that trains it; on a GPU by graphs, unless `graphs` is False."""
 
-    def __init__(self, setup: Setup, stage: int, engine: Engine, lr_head: float = 5e-4, lr_body: float = 1e-4) -> None:
+    def __init__(
+        self, setup: Setup, stage: int, engine: Engine, lr_head: float = 5e-4, lr_body: float = 1e-4, *,
+        graphs: bool = True,
+    ) -> None:  # fmt: skip
         self.setup, self.stage, self.engine = setup, stage, engine
         self.model = copy.deepcopy(_calibrated(setup.sizes)).to(setup.device)
         self.cut = Cut(self.model, stage)
@@ -158,10 +162,12 @@ class Learner:
         config = TrainConfig("finetune", 3, lr_head=lr_head, lr_backbone=lr_body)
         self.optimizer: torch.optim.Optimizer = make_optimizer(self.model, config)
         self.scaler = engine.scaler()
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.graphs = StepGraphs(setup.device, self.trained) if setup.cuda and graphs else None
 
     def epoch(self, inputs: Inputs, forward: Forward | None = None) -> PassResult:
         forward = self.cut.live if forward is None else forward  # a compiled module has no truth value
-        return train_epoch(forward, inputs, 0, self.optimizer, self.scaler, self.engine)
+        return train_epoch(forward, inputs, 0, self.optimizer, self.scaler, self.engine, graphs=self.graphs)
 
     def inputs(self, n: int, batch: int, *, seed: int | None = SEED, resident: bool = True) -> RowInputs:
         """The first `n` images at the stage's boundary; in file order, as they are, without `seed`."""

@@ -1,4 +1,4 @@
-"""What torch.compile, CUDA graphs and cuDNN's choice by trial would bring to stage 3: measured, no targets."""
+"""What torch.compile and cuDNN's choice by trial would bring to stage 3: measured, no targets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, rates, skipped
 from trainable.engine import Engine
@@ -15,7 +14,6 @@ from trainable.inputs import RowInputs
 
 MODES = ("default", "reduce-overhead")
 COMPILED_IMAGES = 4096
-_WARM_UP_STEPS = 3
 
 Run = Callable[[], int]
 """An epoch; its images."""
@@ -25,7 +23,7 @@ Maker = Callable[[Setup, int], Run]
 def check(setup: Setup) -> list[Row]:
     rows: list[Row] = []
     for batch in setup.sizes.batches:
-        makers: dict[str, Maker] = {"CUDA graph": _graphed, "cuDNN benchmark": _tried}
+        makers: dict[str, Maker] = {"cuDNN benchmark": _tried}
         makers |= {f"compiled, {mode}": partial(_compiled, mode=mode) for mode in MODES}
         for name, make in makers.items():
             where = f"batch {batch}, {name}"
@@ -58,9 +56,9 @@ def _compare(setup: Setup, batch: int, where: str, make: Maker) -> list[Row]:
     ]
 
 
-def _parts(setup: Setup, batch: int) -> tuple[Learner, RowInputs]:
+def _parts(setup: Setup, batch: int, *, graphs: bool = True) -> tuple[Learner, RowInputs]:
     n = min(COMPILED_IMAGES, setup.sizes.images) // batch * batch
-    learner = Learner(setup, 3, Engine(setup.device, amp=True))
+    learner = Learner(setup, 3, Engine(setup.device, amp=True), graphs=graphs)
     return learner, learner.inputs(n, batch)
 
 
@@ -70,7 +68,7 @@ def _as_it_is(setup: Setup, batch: int) -> Run:
 
 
 def _compiled(setup: Setup, batch: int, mode: str) -> Run:
-    learner, inputs = _parts(setup, batch)
+    learner, inputs = _parts(setup, batch, graphs=False)
     forward = torch.compile(learner.model, mode=mode, dynamic=False)
     return lambda: len(learner.epoch(inputs, forward).predicted)
 
@@ -85,43 +83,5 @@ def _tried(setup: Setup, batch: int) -> Run:
             return once()
         finally:
             torch.backends.cudnn.benchmark = False
-
-    return run
-
-
-def _graphed(setup: Setup, batch: int) -> Run:
-    """Forward and backward are captured; the optimizer's step, which may be left out, is not."""
-    learner, inputs = _parts(setup, batch)
-    x, y = (t.clone(memory_format=torch.preserve_format) for t in next(inputs.epoch()))
-
-    def forward_and_backward() -> None:
-        with learner.engine.autocast():
-            loss = F.cross_entropy(learner.cut.live(x), y, reduction="sum")
-        learner.scaler.scale(loss / len(y)).backward()
-
-    def step() -> None:
-        learner.scaler.step(learner.optimizer)
-        learner.scaler.update()
-
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(_WARM_UP_STEPS):
-            learner.optimizer.zero_grad(set_to_none=True)
-            forward_and_backward()
-            step()
-    torch.cuda.current_stream().wait_stream(aside)
-    learner.optimizer.zero_grad(set_to_none=True)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        forward_and_backward()
-
-    def run() -> int:
-        for pixels, labels in inputs.epoch():
-            x.copy_(pixels)
-            y.copy_(labels)
-            graph.replay()
-            step()
-        return len(inputs)
 
     return run

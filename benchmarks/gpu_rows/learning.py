@@ -55,11 +55,10 @@ def _stage(setup: Setup, stage: int) -> list[Row]:
 def _overflow(learner: Learner, inputs: RowInputs) -> Row:
     """A scale under which gradients overflow: the step is left out, and the scale backs off."""
     learner.scaler.update(OVERFLOWING_SCALE)
-    trained = [p for p in learner.model.parameters() if p.requires_grad]
-    before = [p.detach().clone() for p in trained]
+    before = [p.detach().clone() for p in learner.trained]
     first = inputs.batch
     learner.epoch(_First(inputs))
-    same = all(torch.equal(a, b) for a, b in zip(before, trained, strict=True))
+    same = all(torch.equal(a, b) for a, b in zip(before, learner.trained, strict=True))
     scale = learner.scaler.get_scale()
     learner.scaler.update(2.0**16)
     passed = same and scale == OVERFLOWING_SCALE / 2
@@ -101,7 +100,8 @@ class _Guarded(_First):
 
 
 def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> str:
-    """What an epoch waited for, "none" where it did not; `careless` reads a number back in each forward pass."""
+    """What an epoch waited for, "none" where it did not; `careless` reads a number back in each forward pass, which a
+    graph would not run again."""
 
     def forward(x: Tensor) -> Tensor:
         logits = learner.cut.live(x)
@@ -110,6 +110,7 @@ def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> st
         return logits
 
     guarded: Inputs = _Guarded(inputs)
+    graphs, learner.graphs = learner.graphs, None if careless else learner.graphs
     learner.epoch(inputs)
     try:
         learner.epoch(guarded, forward)
@@ -119,4 +120,5 @@ def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> st
         return str(error).splitlines()[0]
     finally:
         torch.cuda.set_sync_debug_mode("default")
+        learner.graphs = graphs
     return "none"

@@ -17,7 +17,8 @@ from trainable.config import PARTS, Resources, RunSpec, TrainConfig
 from trainable.engine import Engine
 from trainable.trainer import Trainer
 
-MOST = 1e-4
+MOST = 1e-3
+"""Sums of float32 in another order, by other kernels, are 1.2e-4 apart on an H100; a wrong weight is 1e-2 and more."""
 SLACK = 1.5
 
 

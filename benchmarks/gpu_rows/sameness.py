@@ -1,4 +1,5 @@
-"""Stored half-precision features against the frozen layers run every time: the same logits?"""
+"""Stored half-precision features against the frozen layers run every time: the same logits? Steps by graphs against
+steps without: the same weights?"""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images
+from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images, skipped
 from trainable.data import Batch, EpochBatches, ImageBatches
 from trainable.engine import Engine
+from trainable.graphs import CAPTURE_AT
 from trainable.inputs import Inputs, PlainInputs
 from trainable.stages import train_mode
 
@@ -20,7 +22,27 @@ HEAD_FACTOR = 30
 
 
 def check(setup: Setup) -> list[Row]:
-    return [row for stage in (1, 2) for amp in (True, False) for row in _stage(setup, stage, amp)]
+    rows = [row for stage in (1, 2) for amp in (True, False) for row in _stage(setup, stage, amp)]
+    return rows + [_graphs(setup, stage) for stage in (1, 2, 3)]
+
+
+def _graphs(setup: Setup, stage: int) -> Row:
+    """After some epochs, each with a last batch that is half full; two runs without graphs say what chance does."""
+    name, batch = f"stage {stage}, AMP, weights by graphs and without", setup.sizes.same[1]
+    if not setup.cuda:
+        return skipped(name)
+    ends = []
+    for graphs in (False, False, True):
+        learner = Learner(setup, stage, Engine(setup.device, amp=True), graphs=graphs)
+        inputs = learner.inputs(2 * batch + batch // 2, batch)
+        torch.manual_seed(SEED)
+        for _ in range(CAPTURE_AT + 2):
+            learner.epoch(inputs)
+        ends.append(torch.cat([t.detach().double().flatten() for t in learner.model.state_dict().values()]))
+    assert learner.graphs is not None
+    chance, apart = (float((ends[0] - other).abs().max()) for other in ends[1:])
+    told = f"twice without: {chance:g}; {learner.graphs.captured()} graphs"
+    return Row(name, apart, "max abs", told, "<= 2x that", apart <= 2 * chance and learner.graphs.captured() == 2)
 
 
 class DecodedImages:

@@ -30,7 +30,10 @@ def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
     feeds: dict[str, Inputs] = {"limit": limit, "resident": resident, "streamed": streamed}
     if setup.cuda:
         torch.cuda.reset_peak_memory_stats()
-    found = rates(setup, {name: partial(_epoch, learner, feed) for name, feed in feeds.items()})
+    runs = {name: partial(_epoch, learner, feed) for name, feed in feeds.items()}
+    if setup.cuda:
+        runs["no graphs"] = partial(_epoch, Learner(setup, 3, Engine(setup.device, amp), graphs=False), resident)
+    found = rates(setup, runs)
     where = f"batch {batch}, {'AMP' if amp else 'no AMP'}"
     weights = learner.model.get_parameter("features.1.block.0.0.weight")
     last = all(t.is_contiguous(memory_format=torch.channels_last) for t in (x, limit.x, weights))
@@ -42,6 +45,7 @@ def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
         ratio_row(f"{where}, streamed to the limit", found["streamed"], found["limit"]),
     ]
     if setup.cuda:
+        rows.append(ratio_row(f"{where}, graphs to none", found["resident"], found["no graphs"]))
         assert resident.resident is not None and streamed.resident is None
         rows.append(Row(f"{where}, peak memory", round(torch.cuda.max_memory_allocated() / 2**20), "MiB"))
     return rows

@@ -69,11 +69,11 @@ def test_every_check_runs_on_a_bare_machine(bare: dict[str, str], tmp_path: Path
     checks = dict.fromkeys(row["check"] for row in rows)
     assert list(checks) == ["sameness", "learning", "memory", "throughput", "filling", "sharing", "compiled"]
     assert {row["passed"] for row in rows} == {True, None}
-    exact = [row["value"] for row in rows if row["check"] == "sameness"]
+    exact = [row["value"] for row in rows if row["check"] == "sameness" and "graphs" not in row["name"]]
     assert exact == [0.0] * 8, "on a CPU both paths give the same bits"
     (fits,) = (row for row in rows if row["name"].startswith("micro-batch of"))
     assert fits["value"] == 4
-    assert {row["check"] for row in rows if "skipped" in str(row["value"])} == {"learning", "compiled"}
+    assert {row["check"] for row in rows if "skipped" in str(row["value"])} == {"sameness", "learning", "compiled"}
     assert all(row["name"] in done.stdout for row in rows)
 
 

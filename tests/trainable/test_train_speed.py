@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainable.speed import LEAST_GAIN, best_count, trials_per_gpu
+from trainable.speed import LEAST_GAIN, Crew, best_count, trials_per_gpu
 
 
 def test_it_measures_this_machine() -> None:
@@ -18,7 +18,7 @@ def test_it_measures_this_machine() -> None:
     done = subprocess.run([*command, "--device", "cpu"], check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout)
     assert found["images_per_second"] > 0
-    assert (found["gpus"], found["memory"], found["device"]) == (0, 0, "cpu")
+    assert (found["gpus"], found["free"], found["device"]) == (0, 0, "cpu")
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=6, max_size=6), st.floats(0.01, 0.6), st.integers(1, 40))
@@ -43,6 +43,19 @@ def test_each_doubling_fits_and_pays(gains: list[float], memory: float, most: in
 def test_what_does_not_fit_is_not_taken() -> None:
     """A process that ends with an error counts as no speed."""
     assert best_count(lambda count: (10.0, 1) if count == 1 else (0.0, 0), 100, 8) == 1
+
+
+def test_a_crew_is_used_again_for_larger_numbers() -> None:
+    with Crew(batch=2, ahead=1, seconds=0.1, device="cpu") as crew:
+        (alone, memory), first = crew(1), crew.members[0].pid
+        assert alone > 0 and memory == 1
+        both, _ = crew(2)
+        assert both > 0 and [first] == [member.pid for member in crew.members[:1]] and len(crew.members) == 2
+        crew.members[1].kill()
+        assert crew(2) == (0.0, 0), "one that has ended gives no answer"
+        assert crew(1)[0] > 0, "the other goes on"
+        members = list(crew.members)
+    assert all(member.returncode is not None for member in members)
 
 
 def test_without_a_gpu_there_is_nothing_to_share() -> None:
