@@ -41,10 +41,11 @@ def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     """The peer's learning rates, a decade either way, as so many experiments of one `run-all`."""
     from rich.console import Console
 
+    from orchestrator.hardware import Hardware
     from orchestrator.inputs import check_inputs
     from orchestrator.paths import ProjectPaths
     from orchestrator.plan import Planner
-    from orchestrator.run import Hardware, run_steps
+    from orchestrator.run import run_steps
     from orchestrator.settings import Overrides, Settings
     from search_spaces.runbook import EXPERIMENTS
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli_tools import refresh_report, write_report
+from orchestrator.hardware import Hardware
 from orchestrator.inputs import check_inputs
 from orchestrator.lock import is_running
 from orchestrator.options import (
@@ -64,7 +65,7 @@ from search_spaces.runbook import Experiment
 from trainable.errors import ConfigError
 
 if TYPE_CHECKING:
-    from orchestrator.run import Hardware, Outcome
+    from orchestrator.run import Outcome
 
 
 def run_all(
@@ -102,8 +103,6 @@ def run_all(
 ) -> None:
     """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
-    from orchestrator.run import Hardware
-
     gpus = gpu_share(gpus_per_trial, trials_per_gpu)
     hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
     options = sweep_options(sweep, num_samples, search, scheduler, confirm, time_budget)
@@ -181,8 +180,6 @@ def sweep(
 ) -> None:
     """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
     or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
-    from orchestrator.run import Hardware
-
     gpus = gpu_share(gpus_per_trial, trials_per_gpu)
     hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
     options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget, "--space")

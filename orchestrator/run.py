@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 
+from orchestrator.hardware import Hardware
 from orchestrator.lock import only_one
 from orchestrator.memory import requests
 from orchestrator.paths import ProjectPaths
@@ -22,41 +23,13 @@ from orchestrator.plan import Planner, Step
 from orchestrator.prepare import Preparation
 from orchestrator.progress import ProgressView
 from orchestrator.ray_session import Cluster, Share, session
+from orchestrator.shares import Shares
 from orchestrator.sweeps.confirm import to_confirm
 from orchestrator.sweeps.plan import Sweep
 from orchestrator.sweeps.policies import TIME_BUDGET, Policy
 from orchestrator.sweeps.records import forget_stopped, note_stopped, policy_of
-from orchestrator.tail import tail
 from orchestrator.work import Limits, Work
 from trainable.config import Resources
-from trainable.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """The user's wishes about where things run; none of it changes what is computed."""
-
-    address: str | None = None
-    device: str = "auto"
-    workers: int | None = None
-    num_cpus: int | None = None
-    cpus_per_trial: int | None = None
-    gpus_per_trial: float | Literal["auto"] | None = None
-    plain: bool = False
-    max_concurrent: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(f"--device must be auto, cpu or cuda, not {self.device!r}")
-        for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0),
-                            ("max_concurrent", 1)):  # fmt: skip
-            value = getattr(self, name)
-            if value not in (None, "auto") and not value >= least:  # also what is not a number
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
-        if self.gpus_per_trial not in (None, "auto") and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
-            raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
-        if self.address and self.num_cpus:
-            raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
 
 
 @dataclass(frozen=True)
@@ -136,7 +109,7 @@ class _Run:
         self.planner, self.hardware, self.cluster, self.view, self.stop = planner, hardware, cluster, view, stop
         self.sweeps = sweeps
         self.out_of_time: set[str] = set()
-        self.measured: dict[int, tuple[int, int]] = {}
+        self.shares = Shares(cluster, hardware, self._measure)
         self.steps: dict[str, Step] = {}
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
@@ -208,11 +181,11 @@ class _Run:
         memory: dict[str, int] = {}
         for steps, all_steps in ((fixed, fixed), (swept, training)):
             if steps:
-                share = self._share(len(all_steps), max(step.config.batch for step in all_steps if step.config))
+                share = self.shares.of(len(all_steps), max(step.config.batch for step in all_steps if step.config))
                 wanted = self._memory(all_steps, share)
                 memory |= wanted
                 shares |= dict.fromkeys((step.name for step in steps), share)
-                resources |= _resources(steps, share, self.cluster, self.hardware, all_at_once=not wanted)
+                resources |= self.shares.resources(steps, share, all_at_once=not wanted)
         if memory:
             self.view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
         slots = sum(self.cluster.slots(shares[training[-1].name]))
@@ -232,44 +205,17 @@ class _Run:
 
         return choose
 
-    def _share(self, trials: int, batch: int) -> Share:
-        hardware, gpus = self.hardware, self.hardware.gpus_per_trial
-        if gpus == "auto":
-            gpus = None
-            if self.cluster.gpus and hardware.device != "cpu":
-                gpus = 1 / self._trials_per_gpu(batch, trials)
-        return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, gpus)
+    def _measure(self, batch: int, most: int) -> int:
+        """How many trials pay on a GPU at once."""
+        from orchestrator.training import measure_trials_per_gpu
 
-    def _trials_per_gpu(self, batch: int, trials: int) -> int:
-        """Measured on a GPU of the cluster; again only where the last answer was as many as were asked about."""
-        cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
-        most = max(1, min(int(cpus / gpus), trials))
-        asked, count = self.measured.get(batch, (0, 0))
-        if most > asked and 2 * count > asked:
-            from orchestrator.training import measure_trials_per_gpu
-
-            self.view.say("measuring how many trials at once pay on a GPU")
-            count = measure_trials_per_gpu(batch, most, self.stop)
-            self.measured[batch] = most, count
-            self.view.say(f"{count} trials at once on each GPU")
-        return min(count, most)
+        self.view.say("measuring how many trials at once pay on a GPU")
+        count = measure_trials_per_gpu(batch, most, self.stop)
+        self.view.say(f"{count} trials at once on each GPU")
+        return count
 
     def _memory(self, steps: Sequence[Step], share: Share) -> dict[str, int]:
         return requests(steps, self.cluster.slots(share), self.cluster.memory) if share.device == "cpu" else {}
-
-
-def _resources(
-    training: Sequence[Step], share: Share, cluster: Cluster, hardware: Hardware, *, all_at_once: bool
-) -> dict[str, Resources]:
-    """What each trial may use. On one machine without GPUs, the fixed one that is alone at the end gets all CPUs."""
-    usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
-    found = {step.name: usual for step in training}
-    fixed = training[0].sweep is None
-    if fixed and all_at_once and share.device == "cpu" and len(cluster.nodes) == 1 and hardware.cpus_per_trial is None:
-        last = tail(training, cluster.slots(share)[0])
-        if last is not None:
-            found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
-    return found
 
 
 def _outcome(todo: Sequence[Step], planner: Planner, failures: dict[str, str], *, interrupted: bool) -> Outcome:

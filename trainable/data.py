@@ -165,10 +165,22 @@ class ImageBatches:
 
 
 def normalise(pixels: Tensor, device: torch.device) -> Tensor:
-    """uint8 (b, 3, 160, 160) to float32 in channels_last on `device`, as ToTensor and Normalize compute it."""
-    x = pixels.to(device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last).div_(255)
+    """uint8 (b, 3, 160, 160) to float32 in channels_last on `device`, as ToTensor and Normalize compute it.
+
+    On a GPU by a subtraction and a multiplication, which go over memory half as often and round differently, by less
+    than 1e-6.
+    """
+    x = pixels.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
     mean, std = _mean_and_std(device)
-    return x.sub_(mean.view(1, 3, 1, 1)).div_(std.view(1, 3, 1, 1))
+    return _normalise_on_gpu(x, mean, std) if device.type == "cuda" else _normalise_on_cpu(x, mean, std)
+
+
+def _normalise_on_cpu(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return x.to(torch.float32).div_(255).sub_(mean.view(1, 3, 1, 1)).div_(std.view(1, 3, 1, 1))
+
+
+def _normalise_on_gpu(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return torch.sub(x, (255 * mean).view(1, 3, 1, 1)).mul_((1 / (255 * std)).view(1, 3, 1, 1))
 
 
 @functools.cache

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.hardware import Hardware
 from orchestrator.ray_session import Cluster, Share
+from orchestrator.shares import Shares
 from trainable.errors import ConfigError
 
 Nodes = tuple[tuple[int, float], ...]
@@ -118,3 +122,35 @@ def test_every_gpu_has_a_trial_while_there_are_trials(
     assert share.gpus == (part or 1.0)
     fit = sum(min(cpus, round(gpus / share.gpus)) for cpus, gpus in nodes)
     assert min(trials, at_once(cluster.nodes, share)) == min(trials, fit)
+
+
+def auto(asked: list[tuple[int, int]], pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Shares:
+    """On a GPU on which `pay` trials at once would pay."""
+
+    def measure(batch: int, most: int) -> int:
+        asked.append((batch, most))
+        return min(pay, most)
+
+    return Shares(Cluster(nodes), Hardware(gpus_per_trial="auto", **wishes), measure)
+
+
+def test_auto_takes_what_was_measured() -> None:
+    asked: list[tuple[int, int]] = []
+    assert auto(asked, pay=4).of(5, 128) == Share(4, 0.25), "five trials, four at once"
+    assert asked == [(128, 5)]
+
+
+def test_auto_measures_again_only_what_it_does_not_know() -> None:
+    asked: list[tuple[int, int]] = []
+    shares = auto(asked, pay=4)
+    assert [shares.of(trials, 128).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
+    assert asked == [(128, 2), (128, 16)], "two were all that was asked about at first; then it ended by itself"
+    assert shares.of(21, 1024).gpus == 1 / 4 and asked[-1] == (1024, 16)
+
+
+def test_auto_needs_no_measurement_for_one_trial_or_without_a_gpu() -> None:
+    asked: list[tuple[int, int]] = []
+    assert auto(asked, pay=4).of(1, 128).gpus == 1.0
+    assert auto(asked, pay=4, nodes=((4, 0.0),)).of(5, 128) == Share(1, 0.0)
+    assert auto(asked, pay=4, device="cpu").of(5, 128).gpus == 0.0
+    assert not asked

@@ -18,7 +18,17 @@ from torch import Tensor
 from torchvision import transforms
 
 from trainable.config import IMAGE_SIZE
-from trainable.data import ImageBatches, decode, derived_seed, epoch_flips, epoch_order, normalise, read_image
+from trainable.data import (
+    ImageBatches,
+    _mean_and_std,
+    _normalise_on_gpu,
+    decode,
+    derived_seed,
+    epoch_flips,
+    epoch_order,
+    normalise,
+    read_image,
+)
 from trainable.errors import ExperimentError
 from trainable.tables import ImageTable
 
@@ -235,6 +245,16 @@ def test_normalise_is_torchvision_bit_by_bit() -> None:
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert pixels.dtype == torch.uint8
     assert pixels.max() == 255, "the input was changed"
+
+
+def test_normalise_on_a_gpu_rounds_differently_by_less_than_1e_6() -> None:
+    """Its arithmetic, here on the CPU; the layout is what decides the speed of convolutions."""
+    cpu = torch.device("cpu")
+    pixels = torch.arange(256, dtype=torch.uint8).view(2, 1, 8, 16).expand(2, 3, 8, 16)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    found = _normalise_on_gpu(pixels, *_mean_and_std(cpu))
+    assert found.dtype == torch.float32 and found.is_contiguous(memory_format=torch.channels_last)
+    assert float((found - normalise(pixels, cpu)).abs().max()) < 1e-6
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
