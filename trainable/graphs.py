@@ -14,6 +14,8 @@ from torch import Tensor
 
 CAPTURE_AT = 8
 """The use of a shape at which it is captured: a capture costs about as much as so many steps without one."""
+SLACK = 1.5
+"""Free memory that a capture must find, in steps: a graph keeps a step's memory to itself."""
 
 Backward = Callable[[Tensor, Tensor, "Tensor | int"], tuple[Tensor, Tensor]]
 """Inputs (b, ...), labels (b,) and the total of the objective; gives logits (b, classes) and the summed loss, and adds
@@ -36,6 +38,7 @@ class StepGraphs:
         self._stream = torch.cuda.Stream(device)
         self._uses: Counter[Hashable] = Counter()
         self._graphs: dict[Hashable, _Graph] = {}
+        torch.cuda.reset_peak_memory_stats(device)
 
     def __call__(self, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> tuple[Tensor, Tensor]:
         """`backward(x, y, total)`; what it returns is overwritten by the next call."""
@@ -58,6 +61,10 @@ class StepGraphs:
 
     def _capture(self, shape: Hashable, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> None:
         """Nothing is computed by it. Where there is no memory for it, steps go on as they were."""
+        torch.cuda.empty_cache()
+        if torch.cuda.mem_get_info(x.device)[0] < SLACK * step_memory(x.device):
+            self.refused = True
+            return
         try:
             self._graphs[shape] = _Graph(self, backward, x, y, total)
         except RuntimeError:  # also what the end of a capture says of one that ran out of memory
@@ -73,6 +80,11 @@ class StepGraphs:
 
     def capture_on(self) -> tuple[torch.cuda.Stream, Sequence[_Graph]]:
         return self._stream, list(self._graphs.values())
+
+
+def step_memory(device: torch.device) -> int:
+    """Bytes that the largest step so far took beyond what there is between steps."""
+    return torch.cuda.max_memory_allocated(device) - torch.cuda.memory_allocated(device)
 
 
 class _Graph:

@@ -12,18 +12,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.gpu_rows.common import CLASSES, SEED, Learner, Row, Setup, images
+from benchmarks.gpu_rows.common import CLASSES, SEED, Learner, Row, Setup, images, skipped
 from trainable.config import PARTS, Resources, RunSpec, TrainConfig
 from trainable.engine import Engine
+from trainable.graphs import CAPTURE_AT, SLACK, step_memory
 from trainable.trainer import Trainer
 
 MOST = 1e-3
 """Sums of float32 in another order, by other kernels, are 1.2e-4 apart on an H100; a wrong weight is 1e-2 and more."""
-SLACK = 1.5
+ROOM = 1.5
 
 
 def check(setup: Setup) -> list[Row]:
-    return [_gradients(setup), _back_off(setup)]
+    return [_gradients(setup), _back_off(setup), _no_room_for_a_graph(setup)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _back_off(setup: Setup) -> Row:
     trainer = Trainer(_project(setup), Resources(setup.device.type, workers=0, plain=True))
     limit = f"pretended, {setup.sizes.memory_fits} images"
     if setup.cuda:
-        room = SLACK * _needed(setup)
+        room = ROOM * _needed(setup)
         limit = f"limit {room / 2**20:.0f} MiB"
         torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
     else:
@@ -81,6 +82,24 @@ def _back_off(setup: Setup) -> Row:
     passed = last["micro_batch"] < batch and bool(trainer.fallbacks) and math.isfinite(last["train_loss"])
     name = f"micro-batch of batch {batch} when memory is short"
     return Row(name, last["micro_batch"], "images", f"{limit}, {len(trainer.fallbacks)} times", f"< {batch}", passed)
+
+
+def _no_room_for_a_graph(setup: Setup) -> Row:
+    """Room for a step, not for one that a graph keeps: the steps go on without."""
+    name, batch = "no room for a graph", setup.sizes.memory_batch
+    if not setup.cuda:
+        return skipped(name)
+    learner = Learner(setup, 3, Engine(setup.device, amp=True))
+    inputs = learner.inputs(batch, batch)
+    for _ in range(CAPTURE_AT - 1):
+        learner.epoch(inputs)
+    torch.cuda.empty_cache()
+    left = int((1 + SLACK) / 2 * step_memory(setup.device))
+    filler = torch.empty(torch.cuda.mem_get_info(setup.device)[0] - left, dtype=torch.uint8, device=setup.device)
+    loss = learner.epoch(inputs).loss
+    del filler
+    passed = learner.graphs is not None and learner.graphs.refused and math.isfinite(loss)
+    return Row(name, "goes on" if passed else "a graph", "", f"{left / 2**20:.0f} MiB left", "goes on", passed)
 
 
 def _needed(setup: Setup) -> int:
