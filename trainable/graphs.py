@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: the network is small, and a GPU waits for Python to launch its some 1,500 kernels.
+"""A training step as one CUDA graph: the network is small, and a GPU waits for Python to launch its many kernels.
 
 What is captured is what would have run: the same kernels on the same numbers, with the same dropout (PyTorch's graphs
 take seed and offset from the generator at each replay). See "CUDA graphs" in PyTorch's notes on CUDA semantics.
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 CAPTURE_AT = 8
-"""The use of a shape at which it is captured: a capture costs about as much as so many steps without one."""
+"""The use of a shape at which it is captured, so that a short run does not pay for graphs that it hardly uses. A guess:
+what a capture costs was not timed."""
 SLACK = 1.5
 """Free memory that a capture must find, in steps: a graph keeps a step's memory to itself."""
 
