@@ -211,7 +211,7 @@ class _Run:
 
         self.view.say("measuring how many trials at once pay on a GPU")
         count = measure_trials_per_gpu(batch, most, self.stop)
-        self.view.say(f"{count} trials at once on each GPU")
+        self.view.say(f"trials at once on each GPU: {count}")
         return count
 
     def _memory(self, steps: Sequence[Step], share: Share) -> dict[str, int]:

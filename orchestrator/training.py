@@ -83,8 +83,19 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
-def measure_trials_per_gpu(batch: int, most: int, stop: threading.Event) -> int:
+def _trials_per_gpu(batch: int, most: int) -> int:
+    from trainable.speed import trials_per_gpu  # and torch, which the driver does without
+
+    return trials_per_gpu(batch, most)
+
+
+def measure_trials_per_gpu(
+    batch: int, most: int, stop: threading.Event, measure: Callable[[int, int], int] = _trials_per_gpu
+) -> int:
     """How many trials, up to `most`, a GPU of the cluster should run at once (see `trainable.speed`); 1 when stopped.
+
+    Args:
+        measure: batch and `most` to that number, in a process that has the GPU.
 
     Raises:
         ConfigError: the measuring process ended without an answer.
@@ -92,9 +103,7 @@ def measure_trials_per_gpu(batch: int, most: int, stop: threading.Event) -> int:
     import ray
     from ray.exceptions import RayError
 
-    from trainable.speed import trials_per_gpu
-
-    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(trials_per_gpu).remote(batch, most)
+    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(measure).remote(batch, most)
     try:
         while not ray.wait([task], timeout=0.5)[0]:
             if stop.is_set():

@@ -171,19 +171,21 @@ def normalise(pixels: Tensor, device: torch.device) -> Tensor:
     than 1e-6.
     """
     x = pixels.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-    mean, std = _mean_and_std(device)
-    return _normalise_on_gpu(x, mean, std) if device.type == "cuda" else _normalise_on_cpu(x, mean, std)
+    return _normalise_on_gpu(x) if device.type == "cuda" else _normalise_on_cpu(x)
 
 
-def _normalise_on_cpu(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return x.to(torch.float32).div_(255).sub_(mean.view(1, 3, 1, 1)).div_(std.view(1, 3, 1, 1))
+def _normalise_on_cpu(x: Tensor) -> Tensor:
+    mean, std, _, _ = _constants(x.device)
+    return x.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
-def _normalise_on_gpu(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return torch.sub(x, (255 * mean).view(1, 3, 1, 1)).mul_((1 / (255 * std)).view(1, 3, 1, 1))
+def _normalise_on_gpu(x: Tensor) -> Tensor:
+    _, _, offset, factor = _constants(x.device)
+    return torch.sub(x, offset).mul_(factor)
 
 
 @functools.cache
-def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
-    """On the device once: a copy to it makes the host wait."""
-    return torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean, deviation, and what they are for bytes: offset, factor. On the device once: a copy makes the host wait."""
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return mean, std, 255 * mean, 1 / (255 * std)

@@ -36,10 +36,11 @@ class StepGraphs:
     def __init__(self, device: torch.device, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
         self.refused = False
-        self._stream = torch.cuda.Stream(device)
+        self.stream = torch.cuda.Stream(device)
+        self.pool = torch.cuda.graph_pool_handle()  # graphs that run one after the other work in the same memory
         self._uses: Counter[Hashable] = Counter()
         self._graphs: dict[Hashable, _Graph] = {}
-        torch.cuda.reset_peak_memory_stats(device)
+        torch.cuda.reset_peak_memory_stats(device)  # from now on the peak is a step's
 
     def __call__(self, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> tuple[Tensor, Tensor]:
         """`backward(x, y, total)`; what it returns is overwritten by the next call."""
@@ -54,10 +55,10 @@ class StepGraphs:
     def _aside(self, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> tuple[Tensor, Tensor]:
         """On the stream of the captures: libraries take their workspaces, and autograd its streams, by the stream."""
         main = torch.cuda.current_stream(x.device)
-        self._stream.wait_stream(main)
-        with torch.cuda.stream(self._stream):
+        self.stream.wait_stream(main)
+        with torch.cuda.stream(self.stream):
             result = backward(x, y, total)
-        main.wait_stream(self._stream)
+        main.wait_stream(self.stream)
         return result
 
     def _capture(self, shape: Hashable, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> None:
@@ -75,12 +76,10 @@ class StepGraphs:
             torch.cuda.synchronize(x.device)
             torch.cuda.empty_cache()
 
+    @property
     def captured(self) -> int:
         """The number of shapes that have a graph."""
         return len(self._graphs)
-
-    def capture_on(self) -> tuple[torch.cuda.Stream, Sequence[_Graph]]:
-        return self._stream, list(self._graphs.values())
 
 
 def step_memory(device: torch.device) -> int:
@@ -92,15 +91,12 @@ class _Graph:
     """One shape's step; its inputs, results and gradients have fixed places."""
 
     def __init__(self, owner: StepGraphs, backward: Backward, x: Tensor, y: Tensor, total: Tensor | int) -> None:
-        stream, others = owner.capture_on()
         self.parameters = owner.parameters
         self.x, self.y = x.clone(memory_format=torch.preserve_format), y.clone()
         self.total = total.clone() if isinstance(total, Tensor) else total
         self.graph = torch.cuda.CUDAGraph()
-        # One after the other on one stream, so that they may work in the same memory.
-        pool = others[0].graph.pool() if others else None
         # Other threads go on meanwhile: they prepare the next batches.
-        with torch.cuda.graph(self.graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self.graph, pool=owner.pool, stream=owner.stream, capture_error_mode="thread_local"):
             self.logits, self.loss = backward(self.x, self.y, self.total)
         self.gradients = [parameter.grad for parameter in self.parameters]
 

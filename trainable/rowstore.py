@@ -84,7 +84,7 @@ class Rows:
 
 
 def _words(rows: Tensor) -> Tensor:
-    """The same bytes as (n, k) int64, which is copied almost twice as fast as bytes are; as bytes where it must be."""
+    """The same bytes as (n, k) int64, copied faster than uint8 (`benchmarks.gather`), which it is where it must be."""
     flat = rows.flatten(1).view(torch.uint8)
     return flat if flat.shape[1] % 8 else flat.view(torch.int64)
 

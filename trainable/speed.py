@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,26 +40,25 @@ MOST_AHEAD = 8
 """Processes of a crew that start at the beginning."""
 
 
-class _Batch:
-    """One batch on the device, again and again, as a trainer's inputs are."""
+@dataclass
+class Repeated:
+    """One batch on the device, `times` over: the limit of what inputs can reach."""
 
-    def __init__(self, n: int, device: torch.device) -> None:
-        self.corrupt: set[str] = set()
-        pixels = torch.randn(n, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
-        self.pixels = pixels.contiguous(memory_format=torch.channels_last)
-        self.labels = torch.randint(0, len(CLASSES), (n,), device=device)
-        self.steps = 1
+    x: Tensor
+    y: Tensor
+    times: int
+    corrupt: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
-        return len(self.labels) * self.steps
+        return len(self.x) * self.times
 
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(self.steps):
-            yield self.pixels, self.labels
+        for _ in range(self.times):
+            yield self.x, self.y
 
 
-class Stage3:
-    """A process' stage-3 training of one batch, as a trial does it.
+class SyntheticTrial:
+    """Stage 3 of a trial, on one batch of noise.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.
@@ -79,23 +79,24 @@ class Stage3:
         self.optimizer, self.scaler = make_optimizer(self.model, config), self.engine.scaler()
         cuda = self.device.type == "cuda"
         self.graphs = StepGraphs(self.device, list(self.model.parameters())) if cuda else None
-        self.inputs = _Batch(batch, self.device)
-        for _ in range(CAPTURE_AT if cuda else 1):  # until steps are as they will be, with their memory taken
-            self._step()
+        pixels = torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, device=self.device)
+        labels = torch.randint(0, len(CLASSES), (batch,), device=self.device)
+        self.inputs = Repeated(pixels.contiguous(memory_format=torch.channels_last), labels, CAPTURE_AT if cuda else 1)
+        self._train()  # until steps are as they will be, with their memory taken
 
     def _free(self) -> int:
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else 0
 
-    def _step(self) -> None:
+    def _train(self) -> None:
         train_epoch(self.model, self.inputs, 0, self.optimizer, self.scaler, self.engine, graphs=self.graphs)
 
     def measure(self, seconds: float) -> dict[str, Any]:
-        """Train for about `seconds`, at least two steps."""
-        steps, began = 0, time.perf_counter()
-        while steps < 2 or time.perf_counter() - began < seconds:
-            self._step()
-            steps += 1
-        speed = steps * len(self.inputs) / (time.perf_counter() - began)
+        """Train for about `seconds`, at least two epochs: eight steps each on a GPU, which is waited for after them."""
+        epochs, began = 0, time.perf_counter()
+        while epochs < 2 or time.perf_counter() - began < seconds:
+            self._train()
+            epochs += 1
+        speed = epochs * len(self.inputs) / (time.perf_counter() - began)
         gpus = torch.cuda.device_count() if self.device.type == "cuda" else 0
         found = {"images_per_second": speed, "device": device_name(self.device), "gpus": gpus}
         return {**found, "free_before": self.free, "free": self._free()}
@@ -112,7 +113,6 @@ class Crew:
         self.command = [sys.executable, "-m", "trainable.speed", "--crew", "--batch", str(batch)]
         self.command += ["--seconds", str(seconds), "--threads", "1", "--device", device]
         self.members: list[subprocess.Popen[str]] = []
-        self.free_before = 0
         self._stack = ExitStack()
         self._start(ahead)
 
@@ -141,8 +141,7 @@ class Crew:
             if not all(answers):
                 return 0.0, 0
         found = [json.loads(answer) for answer in answers]
-        self.free_before = self.free_before or found[0]["free_before"]
-        taken = self.free_before - min(one["free"] for one in found)
+        taken = found[0]["free_before"] - min(one["free"] for one in found)
         return sum(one["images_per_second"] for one in found), max(taken, 1)
 
     @staticmethod
@@ -181,10 +180,10 @@ def trials_per_gpu(batch: int, most: int) -> int:
 
 
 def _work_in_crew(options: argparse.Namespace) -> None:
-    stage: Stage3 | None = None
+    trial: SyntheticTrial | None = None
     for order in sys.stdin:
-        stage = stage or Stage3(options.batch, options.threads, options.device)
-        print(json.dumps(stage.measure(options.seconds)) if order.strip() == MEASURE else READY, flush=True)
+        trial = trial or SyntheticTrial(options.batch, options.threads, options.device)
+        print(json.dumps(trial.measure(options.seconds)) if order.strip() == MEASURE else READY, flush=True)
 
 
 if __name__ == "__main__":
@@ -198,4 +197,4 @@ if __name__ == "__main__":
     if options.crew:
         _work_in_crew(options)
     else:
-        print(json.dumps(Stage3(options.batch, options.threads, options.device).measure(options.seconds)))
+        print(json.dumps(SyntheticTrial(options.batch, options.threads, options.device).measure(options.seconds)))

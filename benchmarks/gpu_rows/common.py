@@ -6,8 +6,8 @@ import copy
 import functools
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -108,23 +108,6 @@ def images(sizes: Sizes, n: int) -> tuple[Tensor, Tensor]:
     """The first `n`: pixels uint8 (n, 160, 160, 3) and class indices int64 (n,), which can be learned from them."""
     pixels, labels = _all_images(max(sizes.images, n))
     return pixels[:n], labels[:n]
-
-
-@dataclass
-class Repeated:
-    """One batch on the device, `times` over: the limit of what inputs can reach."""
-
-    x: Tensor
-    y: Tensor
-    times: int
-    corrupt: set[str] = field(default_factory=set)
-
-    def __len__(self) -> int:
-        return len(self.x) * self.times
-
-    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(self.times):
-            yield self.x, self.y
 
 
 # -- a model that trains

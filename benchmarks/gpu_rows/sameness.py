@@ -41,8 +41,8 @@ def _graphs(setup: Setup, stage: int) -> Row:
         ends.append(torch.cat([t.detach().double().flatten() for t in learner.model.state_dict().values()]))
     assert learner.graphs is not None
     chance, apart = (float((ends[0] - other).abs().max()) for other in ends[1:])
-    told = f"twice without: {chance:g}; {learner.graphs.captured()} graphs"
-    return Row(name, apart, "max abs", told, "<= 2x that", apart <= 2 * chance and learner.graphs.captured() == 2)
+    told = f"twice without: {chance:g}; {learner.graphs.captured} graphs"
+    return Row(name, apart, "max abs", told, "<= 2x that", apart <= 2 * chance and learner.graphs.captured == 2)
 
 
 class DecodedImages:

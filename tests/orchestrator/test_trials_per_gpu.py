@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import ray
+import torch
 
 from orchestrator.training import measure_trials_per_gpu
 from trainable.errors import ConfigError
@@ -25,41 +26,38 @@ def gpu() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture
-def answer(gpu: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int], int]], None]:
-    return lambda function: monkeypatch.setattr("trainable.speed.trials_per_gpu", function)
-
-
-def test_it_runs_on_the_gpu_beside_whatever_has_the_cpus(answer: Callable[..., None]) -> None:
+def test_it_runs_on_the_gpu_beside_whatever_has_the_cpus(gpu: None) -> None:
     def visible(batch: int, most: int) -> int:
         return batch + most if os.environ["CUDA_VISIBLE_DEVICES"] == "0" else -1
 
-    answer(visible)
-    assert measure_trials_per_gpu(100, 5, threading.Event()) == 105
+    assert measure_trials_per_gpu(100, 5, threading.Event(), visible) == 105
 
 
-def test_an_interrupt_does_not_wait_for_it(answer: Callable[..., None]) -> None:
+def test_an_interrupt_does_not_wait_for_it(gpu: None) -> None:
     def forever(batch: int, most: int) -> int:
         while True:
             time.sleep(1)
 
-    answer(forever)
     stop = threading.Event()
     threading.Timer(2.0, stop.set).start()
-    assert measure_trials_per_gpu(128, 5, stop) == 1
+    assert measure_trials_per_gpu(128, 5, stop, forever) == 1
 
     def free(batch: int, most: int) -> int:
         return 2
 
-    answer(free)
-    assert measure_trials_per_gpu(128, 5, threading.Event()) == 2, "the GPU is free again"
+    assert measure_trials_per_gpu(128, 5, threading.Event(), free) == 2, "the GPU is free again"
 
 
-def test_a_process_that_dies_is_told_in_a_line(answer: Callable[..., None]) -> None:
+def test_a_process_that_dies_is_told_in_a_line(gpu: None) -> None:
     def die(batch: int, most: int) -> int:
         os._exit(1)
 
-    answer(die)
     with pytest.raises(ConfigError, match=r"--trials-per-gpu auto: .*\(give a number instead\)") as raised:
-        measure_trials_per_gpu(128, 5, threading.Event())
+        measure_trials_per_gpu(128, 5, threading.Event(), die)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here it would measure")
+def test_what_is_measured_by_itself_is_one_without_cuda(gpu: None) -> None:
+    """Through Ray as in a run: the process imports what it needs."""
+    assert measure_trials_per_gpu(2, 4, threading.Event()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from trainable.data import ImageBatches, epoch_flips, normalise
 from trainable.engine import Engine
+from trainable.graphs import Backward, StepGraphs
 from trainable.inputs import PlainInputs
 from trainable.loop import evaluate, train_epoch
 from trainable.model import build_model
@@ -83,6 +85,30 @@ def test_micro_batches_have_the_gradient_of_the_batch_in_every_layer(model: nn.M
     assert len(whole) == len(list(model.parameters()))
     for name in whole:
         torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-5 * float(whole[name].abs().max()))
+
+
+@pytest.mark.parametrize(("micro_batch", "steps"), [(None, 2), (4, 0)])
+def test_a_step_goes_through_graphs_unless_its_gradients_are_added_up(
+    model: nn.Module, table: ImageTable, micro_batch: int | None, steps: int
+) -> None:
+    """Graphs need a GPU (`benchmarks/gpu_check.sh` runs them); what they are given does not."""
+    given: list[tuple[int, int]] = []
+
+    class Through:
+        def __call__(self, backward: Backward, x: Tensor, y: Tensor, total: int) -> tuple[Tensor, Tensor]:
+            assert all(p.grad is None for p in model.parameters()), "a replay overwrites gradients"
+            logits, loss = backward(x, y, total)
+            assert not logits.requires_grad and not loss.requires_grad, "a result would keep the step's memory"
+            given.append((len(x), total))
+            return logits, loss
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    ours = engine(micro_batch)
+    through = cast(StepGraphs, Through())
+    result = train_epoch(model.eval(), inputs(table, 10), 0, optimizer, ours.scaler(), ours, graphs=through)
+    assert given == [(10, 10), (8, 8)][:steps]
+    plain = train_epoch(model.eval(), inputs(table, 10), 0, optimizer, ours.scaler(), ours)
+    assert (result.loss, result.accuracy) == (plain.loss, plain.accuracy)
 
 
 @pytest.mark.parametrize(("micro_batch", "sizes"), [(None, [10, 8]), (4, [4, 4, 2, 4, 4]), (10, [10, 8])])
