@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,20 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return subprocess.CompletedProcess(sys.argv, code, out, err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def _token() -> str:
+    return secrets.token_hex(32)
+
+
+@pytest.fixture(scope="module")
+def ray_token(_token: str) -> Iterator[None]:
+    """For a Ray started by this process: one token for them all, since Ray keeps the first that it has read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", _token)
+        yield
 
 
 @pytest.fixture

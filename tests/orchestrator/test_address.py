@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,22 +13,19 @@ ONLY = ("--only", "finetune_M1,finetune_M2", "--epochs", 40)  # long enough for 
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[tuple[str, list[int]]]:
+def cluster(ray_token: None) -> Iterator[tuple[str, list[int]]]:
     """(address, pids of the raylets) of a head and a worker with one CPU each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        from ray.cluster_utils import Cluster
+    from ray.cluster_utils import Cluster
 
-        args = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
-        nodes = Cluster(initialize_head=True, head_node_args=args)
-        nodes.add_node(num_cpus=1, object_store_memory=2**27)
-        nodes.wait_for_nodes()
-        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes.list_all_nodes()]
-        try:
-            yield nodes.address, raylets
-        finally:
-            nodes.shutdown()
+    args = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=args)
+    nodes.add_node(num_cpus=1, object_store_memory=2**27)
+    nodes.wait_for_nodes()
+    raylets = [node.all_processes["raylet"][0].process.pid for node in nodes.list_all_nodes()]
+    try:
+        yield nodes.address, raylets
+    finally:
+        nodes.shutdown()
 
 
 def test_both_nodes_train_and_the_numbers_are_the_same(

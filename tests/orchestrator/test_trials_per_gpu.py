@@ -20,7 +20,7 @@ from trainable.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
-def gpu() -> Iterator[None]:
+def gpu(ray_token: None) -> Iterator[None]:
     ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, object_store_memory=100 * 2**20)
     yield
     ray.shutdown()
