@@ -77,9 +77,9 @@ class Preparation:
             raise self._error
 
     def _run(self) -> None:
-        # The trials' processes import the same at the same time, and they are who is waited for.
+        # The trials' processes, to which Ray gives a priority of 15, import the same, and are who is waited for.
         if sys.platform == "linux":  # where threads have priorities of their own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         try:
             if self.steps:
                 import orchestrator.training  # brings Tune, a second's import

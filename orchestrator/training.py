@@ -17,6 +17,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 
+from orchestrator.loggers import loggers
 from orchestrator.paths import ProjectPaths
 from orchestrator.plan import Step
 from orchestrator.pool import Member, OpenSearch, Pool
@@ -71,7 +72,7 @@ def train(
         run_config=RunConfig(
             name=f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}",
             storage_path=str(paths.tune.resolve()),
-            callbacks=[_Reporter(report, stop, pool)],
+            callbacks=[_Reporter(report, stop, pool), *loggers()],
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ LINES, FUNCTION_LINES = 320, 60
 RAY = {
     "trainable/ray_trainable.py",
     "orchestrator/training.py",
+    "orchestrator/loggers.py",
     "orchestrator/pool.py",
     "orchestrator/sweeps/user_space.py",  # reads a user's space in ray.tune's syntax
     "orchestrator/faceapi/shards.py",
@@ -64,6 +67,13 @@ def test_joining_ray_is_left_until_it_is_needed() -> None:
     module = tree("orchestrator/ray_session.py")
     outside = [node for node in module.body if not isinstance(node, ast.ClassDef | ast.FunctionDef)]
     assert not any("ray" in imports(node) for node in outside)
+
+
+def test_the_driver_asks_for_processes_without_torch() -> None:
+    """Importing it takes seconds, which the first trial would wait for."""
+    code = "import sys, orchestrator.training as t; t.loggers(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_one_module_holds_the_errors() -> None:

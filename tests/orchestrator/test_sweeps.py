@@ -218,6 +218,7 @@ def test_tunes_own_tools_open_its_folders(swept: Path) -> None:
         assert set(analysis.dataframe()["best_val_macro_f1"]) <= {
             max(r["scores"]) for results in tune_results(swept) for r in results
         }
+        assert all(any(Path(trial.local_path).glob("events.out.tfevents.*")) for trial in analysis.trials)
 
 
 def test_a_larger_sweep_runs_what_is_new(swept: Path, enlarged: Path) -> None:
