@@ -17,23 +17,23 @@ from benchmarks.harness import ROOT, TRAINED, Bench, Row, jemalloc, manifest, ou
 def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
     """Peer / ours, and ours / floor. Ours starts with an empty cache, so decoding and features are in it."""
     seconds: dict[str, list[float]] = {"ours": [], "peer": [], "floor": []}
-    beyond, decoded, floors, firsts = [], [], [], []
+    beyond, decoded, floors, stages = [], [], [], []
     for _ in range(bench.repeat):
         folder = bench.fresh(f"five_{batch}")
-        options = ("--only", ",".join(TRAINED), "--batch", batch)
-        seconds["ours"].append(ours(bench, folder, *options))
-        floors.append(floor(bench, batch))
-        seconds["floor"].append(floors[-1]["seconds"])
+        found = between_floors(bench, folder, batch)
+        seconds["ours"].append(found["ours"])
+        floors.append(found["floors"])
+        seconds["floor"].append(found["floor"])
         seconds["peer"].append(peer(bench, folder, "--batch", batch))
         busiest = max(manifest(folder, name)["seconds"] for name in TRAINED)
         beyond.append(seconds["ours"][-1] / busiest - 1)
         decoded.append(decode_ratio(bench, folder))
-        firsts.append({name: first_step(folder, name) for name in TRAINED if name.startswith("finetune")})
+        stages.append({name: stage_seconds(folder, name) for name in TRAINED if name.startswith("finetune")})
     ratios = [p / o for p, o in zip(seconds["peer"], seconds["ours"], strict=True)]
     above = [o / f for o, f in zip(seconds["ours"], seconds["floor"], strict=True)]
     return [
         Row(
-            f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details={**seconds, "stage3": firsts}
+            f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details={**seconds, "stages": stages}
         ),
         Row(f"five experiments, batch {batch}: ours / floor", "x", above, 1.2, at_least=False, details={"f": floors}),
         Row(f"batch {batch}: wall beyond the longest trial", "share", beyond, 0.10, at_least=False),
@@ -46,13 +46,20 @@ def five_above_the_floor(bench: Bench, batch: int) -> Row:
     samples, details = [], []
     for _ in range(bench.repeat):
         folder = bench.fresh(f"floor_{batch}")
-        mine = ours(bench, folder, "--only", ",".join(TRAINED), "--batch", batch)
-        limit = floor(bench, batch)
-        samples.append(mine / limit["seconds"])
-        firsts = {name: first_step(folder, name) for name in TRAINED if name.startswith("finetune")}
-        details.append({"ours": mine, "floor": limit, "stage3": firsts})
+        found = between_floors(bench, folder, batch)
+        samples.append(found["ours"] / found["floor"])
+        stages = {name: stage_seconds(folder, name) for name in TRAINED if name.startswith("finetune")}
+        details.append({**found, "stages": stages})
     row = f"five experiments without the peer, batch {batch}: ours / floor"
     return Row(row, "x", samples, 1.2, at_least=False, details={"runs": details})
+
+
+def between_floors(bench: Bench, folder: Path, batch: int) -> dict[str, Any]:
+    """Seconds of ours, and of the floor before and after it, since a machine's speed drifts in these minutes."""
+    before = floor(bench, batch)
+    mine = ours(bench, folder, "--only", ",".join(TRAINED), "--batch", batch)
+    floors = [before, floor(bench, batch)]
+    return {"ours": mine, "floor": statistics.mean(found["seconds"] for found in floors), "floors": floors}
 
 
 def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:
@@ -67,12 +74,15 @@ def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:
     return Row(f"{experiment} alone, batch {batch}: peer / ours", "x", ratios, details={"runs": details})
 
 
-def first_step(folder: Path, experiment: str) -> dict[str, float]:
-    """Seconds of the first epoch of stage 3, which takes its memory from the system, and the median of the others."""
+def stage_seconds(folder: Path, experiment: str) -> dict[str, float]:
+    """Where a finetune's epochs spent their seconds. The first of stage 3 takes its memory from the system."""
     history = folder / "out/models/mobilenetv3_classifier/runs" / f"{experiment}_160" / "history.csv"
     with history.open(encoding="utf-8", newline="") as stream:
-        first, *rest = [float(row["seconds"]) for row in csv.DictReader(stream) if row["stage"] == "3"]
-    return {"first": first, "median_of_the_others": statistics.median(rest)}
+        rows = [(row["stage"], float(row["seconds"])) for row in csv.DictReader(stream)]
+    first, *rest = [seconds for stage, seconds in rows if stage == "3"]
+    frozen = {f"stage_{n}": sum(seconds for stage, seconds in rows if stage == n) for n in "12"}
+    others = {"stage_3_others": sum(rest), "median_of_the_others": statistics.median(rest)}
+    return {**frozen, "stage_3_first": first, **others}
 
 
 def decode_ratio(bench: Bench, folder: Path) -> float:
