@@ -25,7 +25,7 @@ def test_the_setup_without_node(project: Path, tmp_path: Path, cli: Cli, monkeyp
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(maxsplit=1)[0] for line in done.stdout.splitlines()] == ["engine:", "weights:", "node:"]
     assert "onnx" in done.stdout
-    assert str(PACKAGE) in done.stdout
+    assert str(PACKAGE.resolve()) in done.stdout
     assert "not on the PATH" in done.stdout
     refused = cli("faceapi", "--project-root", project, "--compare")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -218,7 +218,11 @@ def test_tunes_own_tools_open_its_folders(swept: Path) -> None:
         assert set(analysis.dataframe()["best_val_macro_f1"]) <= {
             max(r["scores"]) for results in tune_results(swept) for r in results
         }
-        assert all(any(Path(trial.local_path).glob("events.out.tfevents.*")) for trial in analysis.trials)
+    with_results, for_tensorboard = (
+        {path.parent for path in (swept / ".emosweep/tune").glob(f"*/*/{name}") if path.stat().st_size}
+        for name in ("result.json", "events.out.tfevents.*")
+    )
+    assert for_tensorboard == with_results != set()
 
 
 def test_a_larger_sweep_runs_what_is_new(swept: Path, enlarged: Path) -> None:
