@@ -2,10 +2,10 @@
 
     python -m benchmarks --project-root DIR --weights FILE --out DIR [--rows NAME ...] [--repeat N]
 
-Rows: memory, peak, decoders, probes, sweep, confirmation, grid, stage3, seven, growth, five128, one1024,
+Rows: memory, peak, decoders, probes, sweep, confirmation, grid, stage3, tiles, seven, growth, five128, one1024,
 floor128, floor1024, five1024. The peer is `runbook_baseline.py`: the runbook's commands done literally. What is
-compared runs alternately, on a machine that should do nothing else; all rows once take some hours
-on two cores, most of it the peer's.
+compared runs alternately, on a machine that should do nothing else; all rows once take some hours on two cores, most of
+it the peer's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.growth import drawn, growth
 from benchmarks.harness import Bench, Row, machine, write
-from benchmarks.steps import decoders, memory_of_a_trial, peak_of_a_step, stage3_speed
+from benchmarks.steps import decoders, memory_of_a_trial, peak_of_a_step, stage3_speed, tiles
 from benchmarks.sweep_rows import confirmation, grid_beside_the_seven, sixteen_finetunes
 from benchmarks.sweeps import sixteen_probes
 from benchmarks.whole import beyond_the_busiest, five_above_the_floor, five_experiments, one_experiment
@@ -33,6 +33,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "confirmation": lambda bench: confirmation(bench, 128),
     "grid": lambda bench: grid_beside_the_seven(bench, 128),
     "stage3": lambda bench: [stage3_speed(bench, drawn(bench), batch) for batch in (128, 1024)],
+    "tiles": lambda bench: [tiles(bench, batch, threads) for batch in (128, 1024) for threads in (1, 2)],
     "seven": lambda bench: [beyond_the_busiest(bench, 128)],
     "growth": lambda bench: [growth(bench, drawn(bench))],
     "five128": lambda bench: five_experiments(bench, 128, 2.3),

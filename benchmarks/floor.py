@@ -3,8 +3,9 @@
     python -m benchmarks.floor --project-root DIR --batch N
 
 Once in one process with all CPUs as threads, and once in two with one thread each: the longest experiment in the
-first, the others in the second. The first epoch of a process is timed (it takes its memory from the system), then
-some more, whose median stands for the rest. Prints JSON: seconds of both, and of the better one.
+first, the others in the second. Then the same with PyTorch's modules instead of `trainable.tiled`. The first epoch of a
+process is timed (it takes its memory from the system), then some more, whose median stands for the rest. Prints JSON:
+seconds of both, and of the better one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from search_spaces.runbook import EXPERIMENTS
 from trainable.allocator import keep_freed_memory
 from trainable.config import TrainConfig
 from trainable.model import build_model
-from trainable.stages import make_optimizer, set_stage, train_mode
+from trainable.stages import Cut, make_optimizer, set_stage, train_mode
 from trainable.tables import load_table
 
 EPOCHS = 3
@@ -46,7 +47,8 @@ def sizes(project: Path) -> dict[str, tuple[int, int]]:
 class Stage3:
     """A finetune in stage 3, with one resident batch of `batch` images, already normalised."""
 
-    def __init__(self, batch: int, threads: int) -> None:
+    def __init__(self, batch: int, threads: int, *, modules: bool = False) -> None:
+        """`modules`: PyTorch's own, which the trainer leaves for `trainable.tiled`."""
         keep_freed_memory()
         torch.set_num_threads(threads)
         config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
@@ -54,6 +56,7 @@ class Stage3:
         set_stage(self.model, 3)
         train_mode(self.model, 3)
         self.optimizer = make_optimizer(self.model, config)
+        self.forward = self.model if modules else Cut(self.model, 3).live
         self.pixels = torch.randn(batch, 3, 160, 160).contiguous(memory_format=torch.channels_last)
         self.labels = torch.randint(0, 7, (batch,))
 
@@ -63,14 +66,14 @@ class Stage3:
         for start in range(0, images, len(self.pixels)):
             n = min(len(self.pixels), images - start)
             self.optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(self.model(self.pixels[:n]), self.labels[:n]).backward()
+            F.cross_entropy(self.forward(self.pixels[:n]), self.labels[:n]).backward()
             self.optimizer.step()
         return time.perf_counter() - began
 
 
-def worker(jobs: list[tuple[int, int]], batch: int, threads: int) -> None:
+def worker(jobs: list[tuple[int, int]], batch: int, threads: int, modules: bool) -> None:
     """For each (images, epochs): seconds of them all. Waits for a line on stdin first."""
-    stage = Stage3(min(batch, max(images for images, _ in jobs)), threads)
+    stage = Stage3(min(batch, max(images for images, _ in jobs)), threads, modules=modules)
     print("ready", flush=True)
     sys.stdin.readline()
     total = []
@@ -81,9 +84,10 @@ def worker(jobs: list[tuple[int, int]], batch: int, threads: int) -> None:
     print(json.dumps(total), flush=True)
 
 
-def together(groups: list[list[tuple[int, int]]], batch: int, threads: int) -> list[list[float]]:
+def together(groups: list[list[tuple[int, int]]], batch: int, threads: int, modules: bool) -> list[list[float]]:
     """Run each group in a process of its own, all at once."""
-    command = [sys.executable, "-m", "benchmarks.floor", "--batch", str(batch), "--threads", str(threads), "--jobs"]
+    command = [sys.executable, "-m", "benchmarks.floor", "--batch", str(batch), "--threads", str(threads)]
+    command += [*(["--modules"] if modules else []), "--jobs"]
     processes = [
         subprocess.Popen([*command, json.dumps(g)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for g in groups
@@ -103,16 +107,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--jobs", type=json.loads)
+    parser.add_argument("--modules", action="store_true")
     options = parser.parse_args()
     if options.jobs is not None:
-        worker(options.jobs, options.batch, options.threads)
+        worker(options.jobs, options.batch, options.threads, options.modules)
         return
     found = sizes(options.project_root)
     jobs = [found[name] for name in FINETUNES]
-    (one,) = together([jobs], options.batch, os.cpu_count() or 1)
-    two = together([jobs[:1], jobs[1:]], options.batch, 1)
+    floors = {name: _floor(jobs, options.batch, modules) for name, modules in (("ours", False), ("modules", True))}
+    print(json.dumps({**floors["ours"], "modules": floors["modules"], "images": [n * e for n, e in jobs]}))
+
+
+def _floor(jobs: list[tuple[int, int]], batch: int, modules: bool) -> dict[str, float]:
+    (one,) = together([jobs], batch, os.cpu_count() or 1, modules)
+    two = together([jobs[:1], jobs[1:]], batch, 1, modules)
     seconds = {"one_process": sum(one), "two_processes": max(sum(two[0]), sum(two[1]))}
-    print(json.dumps({"seconds": min(seconds.values()), **seconds, "images": [n * e for n, e in jobs]}))
+    return {"seconds": min(seconds.values()), **seconds}
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT, Bench, Row, jemalloc
 
 PASSES = 5
-DECODED = 600
+DECODED, LEAST_IMAGES = 600, 512
 PEAKS = (128, 384)
 
 
@@ -27,6 +28,13 @@ def stage3_speed(bench: Bench, project: Path, batch: int) -> Row:
     return Row(row, "x", found["ratios"], 0.95, details=found)
 
 
+def tiles(bench: Bench, batch: int, threads: int) -> Row:
+    """Stage-3 images/s tile by tile / with PyTorch's modules, interleaved."""
+    found = _in_process("tiles", bench, bench.project, batch, {**jemalloc(), "OMP_NUM_THREADS": str(threads)})
+    row = f"stage-3 step, batch {batch}, threads {threads}: tiles / modules"
+    return Row(row, "x", found["ratios"], details=found)
+
+
 def memory_of_a_trial(bench: Bench, project: Path) -> Row:
     """Private memory that the inputs of a second, concurrent trial add to its model, optimizer and activations."""
     found = _in_process("memory", bench, project, 128)
@@ -35,10 +43,11 @@ def memory_of_a_trial(bench: Bench, project: Path) -> Row:
 
 def peak_of_a_step(bench: Bench, project: Path) -> list[Row]:
     """Resident bytes that each image of a stage-3 batch adds, from the peaks of two processes at two batches: with the
-    allocator that Ray lends its workers, and with the system's."""
+    allocator that Ray lends its workers, with the system's, and with PyTorch's modules."""
     rows = []
-    for allocator, environment in (("jemalloc", jemalloc()), ("the system's allocator", {})):
-        peaks = [_in_process("peak", bench, project, batch, environment)["bytes"] for batch in PEAKS]
+    ways = ("peak", "jemalloc", jemalloc()), ("peak", "the system's allocator", {}), ("modules", "modules", jemalloc())
+    for what, allocator, environment in ways:
+        peaks = [_in_process(what, bench, project, batch, environment)["bytes"] for batch in PEAKS]
         per_image = (peaks[1] - peaks[0]) / (PEAKS[1] - PEAKS[0])
         details = {"batches": PEAKS, "peaks": peaks, "process": peaks[0] - PEAKS[0] * per_image}
         rows.append(Row(f"peak memory of a stage-3 step, {allocator}", "MB", [per_image / 1e6], details=details))
@@ -77,7 +86,7 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     engine = _engine()
 
     def from_pack() -> None:
-        train_epoch(stage.model, inputs, 0, stage.optimizer, engine.scaler(), engine)
+        train_epoch(stage.forward, inputs, 0, stage.optimizer, engine.scaler(), engine)
 
     from_pack()
     stage.epoch(len(labels))
@@ -89,10 +98,24 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     return {"ratios": [s / r for r, s in pairs], "images_per_second": speed, "images": len(labels)}
 
 
-def peak(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+def tiles_and_modules(project: Path, weights: Path, batch: int) -> dict[str, Any]:
+    import torch
+
     from benchmarks.floor import Stage3
 
-    stage = Stage3(batch, 1)
+    threads = torch.get_num_threads()
+    ours, theirs = Stage3(batch, threads), Stage3(batch, threads, modules=True)
+    ours.epoch(batch)
+    theirs.epoch(batch)
+    images = batch * max(1, LEAST_IMAGES // batch)
+    pairs = [(ours.epoch(images), theirs.epoch(images)) for _ in range(PASSES)]
+    return {"ratios": [b / a for a, b in pairs], "images_per_second": images / statistics.median(a for a, _ in pairs)}
+
+
+def peak(project: Path, weights: Path, batch: int, *, modules: bool = False) -> dict[str, Any]:
+    from benchmarks.floor import Stage3
+
+    stage = Stage3(batch, 1, modules=modules)
     for _ in range(2):
         stage.epoch(batch)
     # Not getrusage: its peak is the parent's, if that was higher.
@@ -203,5 +226,13 @@ def _private_mib() -> float:
 
 if __name__ == "__main__":
     kind, root, weights_file, size = sys.argv[1:]
-    function = {"stage3": stage3, "memory": memory, "peak": peak, "decoders": decoding}[kind]
+    functions: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {
+        "stage3": stage3,
+        "tiles": tiles_and_modules,
+        "memory": memory,
+        "peak": peak,
+        "modules": partial(peak, modules=True),
+        "decoders": decoding,
+    }
+    function = functions[kind]
     print(json.dumps(function(Path(root), Path(weights_file), int(size))))

@@ -17,25 +17,24 @@ from benchmarks.harness import ROOT, TRAINED, Bench, Row, jemalloc, manifest, ou
 def five_experiments(bench: Bench, batch: int, target: float) -> list[Row]:
     """Peer / ours, and ours / floor. Ours starts with an empty cache, so decoding and features are in it."""
     seconds: dict[str, list[float]] = {"ours": [], "peer": [], "floor": []}
-    beyond, decoded, floors, stages = [], [], [], []
+    beyond, decoded, runs = [], [], []
     for _ in range(bench.repeat):
         folder = bench.fresh(f"five_{batch}")
         found = between_floors(bench, folder, batch)
         seconds["ours"].append(found["ours"])
-        floors.append(found["floors"])
+        runs.append(found)
         seconds["floor"].append(found["floor"])
         seconds["peer"].append(peer(bench, folder, "--batch", batch))
         busiest = max(manifest(folder, name)["seconds"] for name in TRAINED)
         beyond.append(seconds["ours"][-1] / busiest - 1)
         decoded.append(decode_ratio(bench, folder))
-        stages.append({name: stage_seconds(folder, name) for name in TRAINED if name.startswith("finetune")})
     ratios = [p / o for p, o in zip(seconds["peer"], seconds["ours"], strict=True)]
     above = [o / f for o, f in zip(seconds["ours"], seconds["floor"], strict=True)]
+    modules = [found["ours"] / found["modules"] for found in runs]
     return [
-        Row(
-            f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details={**seconds, "stages": stages}
-        ),
-        Row(f"five experiments, batch {batch}: ours / floor", "x", above, 1.2, at_least=False, details={"f": floors}),
+        Row(f"five experiments, batch {batch}: peer / ours", "x", ratios, target, details=seconds),
+        Row(f"five experiments, batch {batch}: ours / floor", "x", above, 1.2, at_least=False, details={"runs": runs}),
+        Row(f"five experiments, batch {batch}: ours / floor of PyTorch's modules", "x", modules),
         Row(f"batch {batch}: wall beyond the longest trial", "share", beyond, 0.10, at_least=False),
         Row(f"batch {batch}: images decoded / distinct", "x", decoded, 1.0, at_least=False),
     ]
@@ -48,18 +47,21 @@ def five_above_the_floor(bench: Bench, batch: int) -> Row:
         folder = bench.fresh(f"floor_{batch}")
         found = between_floors(bench, folder, batch)
         samples.append(found["ours"] / found["floor"])
-        stages = {name: stage_seconds(folder, name) for name in TRAINED if name.startswith("finetune")}
-        details.append({**found, "stages": stages})
+        details.append(found)
     row = f"five experiments without the peer, batch {batch}: ours / floor"
     return Row(row, "x", samples, 1.2, at_least=False, details={"runs": details})
 
 
 def between_floors(bench: Bench, folder: Path, batch: int) -> dict[str, Any]:
-    """Seconds of ours, and of the floor before and after it, since a machine's speed drifts in these minutes."""
+    """Seconds of ours and of its finetunes' stages, and of the floor before and after it, since a machine's speed
+    drifts."""
     before = floor(bench, batch)
     mine = ours(bench, folder, "--only", ",".join(TRAINED), "--batch", batch)
     floors = [before, floor(bench, batch)]
-    return {"ours": mine, "floor": statistics.mean(found["seconds"] for found in floors), "floors": floors}
+    stages = {name: stage_seconds(folder, name) for name in TRAINED if name.startswith("finetune")}
+    mean = statistics.mean(found["seconds"] for found in floors)
+    modules = statistics.mean(found["modules"]["seconds"] for found in floors)
+    return {"ours": mine, "floor": mean, "modules": modules, "floors": floors, "stages": stages}
 
 
 def one_experiment(bench: Bench, experiment: str, batch: int) -> Row:

@@ -142,13 +142,11 @@ class Pool(TrialScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         self._drop(tune_controller)
-        pending = self._chosen is not None and self._chosen.status == Trial.PENDING
-        if not pending or self._running() < self.limits.slots:
+        if self._chosen is None or self._chosen.status != Trial.PENDING:
             name = self._next()
             if name and self.states[name].to_choose and not self._choose(name, tune_controller):
                 name = None
-            if name or not pending:
-                self._chosen = self.states[name].trial if name else None
+            self._chosen = self.states[name].trial if name else None
             if name:
                 self.states[name].started = True
         return self._chosen
@@ -173,7 +171,8 @@ class Pool(TrialScheduler):
 
     def _next(self) -> str | None:
         paused = self._paused()
-        running = self._running()
+        # Pending is what goes on after a failure; the one chosen is not.
+        running = sum(state.status in (Trial.RUNNING, Trial.PENDING) for state in self.states.values())
         if self.limits.max_concurrent is not None and running >= self.limits.max_concurrent:
             return None
         fixed = [name for name, state in paused.items() if state.member.fixed]
@@ -243,9 +242,6 @@ class Pool(TrialScheduler):
             policy.leave(_name(trial))
 
     # -- look-ups
-
-    def _running(self) -> int:
-        return sum(state.status in (Trial.RUNNING, Trial.PENDING) for state in self.states.values())
 
     def _paused(self) -> dict[str, _State]:
         return {name: s for name, s in self.states.items() if s.status == Trial.PAUSED and not s.ended}

@@ -20,8 +20,6 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Unset, Ray decides by what it finds, and differently on each node.
     "RAY_AUTH_MODE": "token",
-    # Processes that Ray starts ahead run tasks only; trials are actors.
-    "RAY_prestart_worker_first_driver": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # see orchestrator.loggers
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from trainable.config import IMAGE_SIZE, TrainConfig
 from trainable.model import HEAD
+from trainable.tiled.layers import layers_of
+from trainable.tiled.step import tiled_features
 
 HEAD_INPUTS = 1024
 TRUNK_SHAPE = (96, IMAGE_SIZE // 32, IMAGE_SIZE // 32)
@@ -85,14 +87,19 @@ class Cut:
 
     def live(self, x: Tensor) -> Tensor:
         """From the boundary to logits (b, classes). Stage 1 drops out `x` in place."""
-        if self.stage == 3:
-            logits: Tensor = self.model(x)
-            return logits
-        if self.stage == 2:
-            x = self.model.get_submodule("avgpool")(_features(self.model)[-2:](x)).flatten(1)
-            x = _classifier(self.model)[:2](x)
+        if self.stage > 1:
+            maps = self._maps(x) if self.stage == 3 else _features(self.model)[-2:](x)
+            x = _classifier(self.model)[:2](self.model.get_submodule("avgpool")(maps).flatten(1))
         out: Tensor = _classifier(self.model)[2:](x)
         return out
+
+    def _maps(self, x: Tensor) -> Tensor:
+        """What all of `features` make of pixels."""
+        features = _features(self.model)
+        if self.model.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            return tiled_features(layers_of(features), x)
+        maps: Tensor = features(x)
+        return maps
 
     def frozen_modules(self) -> list[nn.Module]:
         """What `frozen` runs."""

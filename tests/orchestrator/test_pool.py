@@ -123,25 +123,3 @@ def test_nothing_is_chosen_while_no_slot_is_free() -> None:
     assert tune.pool.choose_trial_to_run(tune) is None
     tune.stop_trial(tune.trials["m#0"])
     assert tune.pool.choose_trial_to_run(tune) is tune.trials["m#4"]
-
-
-def test_as_many_are_chosen_as_there_are_slots_before_one_runs() -> None:
-    """Processes start side by side, the longest trial's first; one more would wait with the others' places."""
-    works = {"short": 1.0, "long": 3.0, "middle": 2.0}
-    pool = Pool({name: Member(work) for name, work in works.items()}, {}, Limits(2))
-    trials = {name: StandIn(name) for name in works}
-    for trial in trials.values():
-        pool.on_trial_add(None, trial)  # type: ignore[arg-type]
-
-    def choose() -> Trial | None:
-        trial = pool.choose_trial_to_run(None)
-        if trial is not None and trial.status == Trial.PAUSED:
-            trial.set_status(Trial.PENDING)  # as Tune does
-        return trial
-
-    assert [choose() for _ in range(4)] == [trials["long"], *[trials["middle"]] * 3]
-    trials["long"].status = Trial.RUNNING
-    assert choose() is trials["middle"]
-    trials["middle"].status = Trial.RUNNING
-    trials["long"].status = Trial.TERMINATED
-    assert choose() is trials["short"]

@@ -315,14 +315,18 @@ def test_a_probe_is_the_reference(skewed: Path, weights: Path, tmp_path: Path, o
 
 @pytest.mark.parametrize("options", [{}, *OPTIONS], ids=str)
 def test_a_finetune_is_the_reference(skewed: Path, weights: Path, tmp_path: Path, options: dict[str, Any]) -> None:
-    """In all stages; the rates of history.csv are those of the steps."""
+    """In all stages; the rates of history.csv are those of the steps.
+
+    Ours rounds differently in stage 3 (`trainable.tiled`), and AdamW's first steps have the full rate even where a
+    gradient is rounding alone: a bias before batch normalisation, which running statistics follow late.
+    """
     config = slow_finetune(weights, **options)
     Trainer(spec_of(skewed, tmp_path / "out", config), CPU).run()
     reference = Reference(skewed, config)
     reference.run()
     rows = history(tmp_path / "out")
     assert numbers(rows, "train_loss") == pytest.approx(reference.train_losses, rel=1e-3)
-    assert numbers(rows, "val_loss") == pytest.approx(reference.val_losses, rel=1e-3)
+    assert numbers(rows, "val_loss") == pytest.approx(reference.val_losses, rel=5e-3)
     assert numbers(rows, "lr_head") == pytest.approx([rates[0] for rates in reference.rates])
     assert numbers(rows, "lr_backbone") == pytest.approx([rates[1] for rates in reference.rates if len(rates) > 1])
     assert [bool(row["lr_backbone"]) for row in rows] == [False, True, True, True]
