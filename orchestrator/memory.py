@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 from orchestrator.plan import Step
 
-PROCESS, PER_IMAGE = 0.8e9, 12.7e6
-"""Bytes of a trial's process, and of each image in a stage-3 batch on top: the most that `python -m benchmarks --rows
-peak` has printed for the system's allocator, and beside its process room for Ray's and Tune's modules. With jemalloc a
-trial takes less, but a cluster's nodes may have been started without it."""
+PROCESS, PER_IMAGE = 0.8e9, 5.5e6
+"""Bytes of a trial's process, and of each image in a stage-3 batch on top: what `python -m benchmarks --rows peak`
+prints for either allocator, with room for the batch's pixels, and for Ray's and Tune's modules in the process."""
 
 
 def need(step: Step) -> int:

@@ -14,9 +14,9 @@ from trainable.config import TrainConfig
 FORWARD, LAST_BLOCKS, HEAD = 0.33, 0.1, 0.01
 """What an image costs relative to a whole training step (forward, backward, update): passes through the frozen layers
 or in evaluation; training the last two blocks, or the head, on stored features."""
-FIRST_TOUCH = 4.5
+FIRST_TOUCH = 3.0
 """What an image of a process's first stage-3 batch costs once on top, in training steps of one: the system hands out
-its memory page by page. Of a virtual machine (`benchmarks.first_touch`: 8.3 MB at 2.4 s a GB, and a step takes 4.4 ms);
+its memory page by page. Of a virtual machine (`benchmarks.first_touch`: 4.6 MB at 2.4 s a GB, and a step takes 3.7 ms);
 where memory is cheaper, the last trial gets its CPUs an epoch or two early at the largest batches."""
 LEAST_IMAGES = 4096
 """Fewer training steps than that are not worth another number of threads."""
