@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.memory import PER_IMAGE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,9 +31,9 @@ def measured(
 
 
 def test_larger_batches_have_higher_peaks(measured: Callable[[str, int], dict[str, Any]]) -> None:
-    """By several MB an image, which is what trials ask the cluster for."""
-    small, large = (measured("peak", batch)["bytes"] for batch in (2, 34))
-    assert 5e6 < (large - small) / 32 < 20e6
+    """By about what trials ask the cluster for."""
+    small, large = (measured("peak", batch)["bytes"] for batch in (2, 66))
+    assert PER_IMAGE / 2 < (large - small) / 64 < 1.25 * PER_IMAGE
 
 
 @pytest.mark.ray

@@ -71,23 +71,19 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
 def convolution_backward(conv: nn.Conv2d, dy: Tensor, x: Tensor, dw: Tensor, *, needs_dx: bool = True) -> Tensor:
     """Fills `dw`, shaped as the weight, with its gradient and returns that of `x`.
 
-    The gradient of a 5 x 5 depthwise weight takes oneDNN (3.12, AVX2) five times as long as those of its first three
-    columns and its last two together, so that is how it is computed.
+    The gradient of a 5 x 5 depthwise weight of stride 1 takes oneDNN (3.12, AVX2) longer than those of its first three
+    columns and its last two together (`python -m benchmarks.step_profile`), so that is how it is computed.
     """
-    kernel, padding = conv.kernel_size[0], conv.padding
-    if conv.groups == 1 or kernel <= _WIDEST:
-        dx, found = _backward(conv, dy, x, conv.weight, padding, needs_dx, True)
+    kernel, side = conv.kernel_size[0], int(conv.padding[0])
+    if conv.groups == 1 or kernel <= _WIDEST or conv.stride != (1, 1):
+        dx, found = _backward(conv, dy, x, conv.weight, conv.padding, needs_dx, True)
         dw.copy_(found)
         return dx
-    dx, _ = _backward(conv, dy, x, conv.weight, padding, True, False)
-    stride, side = conv.stride[0], int(padding[0])
-    (height, width), (rows, columns) = x.shape[2:], dy.shape[2:]
-    below = (rows - 1) * stride + kernel - side - height
+    dx, _ = _backward(conv, dy, x, conv.weight, conv.padding, True, False)
     for first in range(0, kernel, _WIDEST):
         some = slice(first, min(first + _WIDEST, kernel))
-        left, right = side - first, (columns - 1) * stride + some.stop - side - width
         weight = conv.weight[..., some].contiguous()
-        part = F.pad(x, (left, right, side, below))  # cuts where these are negative
+        part = F.pad(x, (side - first, some.stop - 1 - side, side, side))  # cuts where these are negative
         dw[..., some] = _backward(conv, dy, part, weight, (0, 0), False, True)[1]
     return dx
 
