@@ -25,7 +25,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # One placement group at a time: with more, the order of starting is the cluster's and not longest first.
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
-    # Ray runs itself on the jemalloc it brings; trials need less memory with it (trainable/allocator.py).
+    # Ray runs itself on the jemalloc it brings; trials keep what they free with it (trainable/allocator.py).
     "RAY_LD_PRELOAD_ON_WORKERS": "1",
 }
 

@@ -1,9 +1,8 @@
 """Let a process keep the memory it frees, instead of giving it back to the system and faulting it in again.
 
-A training step frees and takes again some 8 MB an image, in pieces that an allocator would map and unmap one by one: at
-large batches that is much of a step's time (`benchmarks.step_profile`). jemalloc, which Ray brings and lends to its
-workers, does that in 8.7 MB an image; glibc's heap gets fragmented and takes 11.4 (`python -m benchmarks --rows peak`).
-Other allocators are left as they are.
+A training step frees and takes again some 4.6 MB an image (`python -m benchmarks --rows peak`), in pieces that an
+allocator would map and unmap one by one: at large batches that is much of a step's time (`benchmarks.step_profile`).
+Knows glibc's, and jemalloc, which Ray brings and lends to its workers. Other allocators are left as they are.
 """
 
 from __future__ import annotations
