@@ -15,7 +15,7 @@ from torch import Tensor
 from trainable.config import IMAGE_SIZE
 from trainable.data import MEAN, STD, ImageBatches, epoch_flips, epoch_order, normalise
 from trainable.engine import Engine
-from trainable.rowstore import Rows
+from trainable.rowstore import Rows, words_of
 from trainable.stages import Cut
 
 RESIDENT_SHARE = 0.25
@@ -71,12 +71,15 @@ class RowInputs:
         seed: int | None, device: torch.device, both_flips: bool, resident: bool = True,
     ) -> None:  # fmt: skip
         self.rows, self.corrupt, self.batch, self.seed, self.device = rows, corrupt, batch, seed, device
-        self.both_flips = both_flips
         self.labels = torch.tensor(labels).to(device)
-        self.resident = _resident(rows, device) if resident else None
+        self.resident = self._on_device() if resident else None
+        self.both_flips = both_flips or (self.resident is not None and len(self.resident) == 2 * len(labels))
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def _on_device(self) -> Tensor | None:
+        return _resident(self.rows, self.device)
 
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(self)
@@ -93,7 +96,7 @@ class RowInputs:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         if self.resident is not None:
             for at, mirrored, y in zip(places, flips, labels, strict=True):
-                yield self._prepare(self.resident.index_select(0, at), mirrored), y
+                yield self._prepare(_select(self.resident, at), mirrored), y
         elif self.device.type == "cpu":
             for at, mirrored, y in zip(places, flips, labels, strict=True):
                 yield self._gather(at, mirrored), y
@@ -121,7 +124,15 @@ class RowInputs:
 
 
 class PixelInputs(RowInputs):
-    """Stage 3: rows are uint8 (160, 160, 3), mirrored and normalised batch by batch."""
+    """Stage 3: rows are uint8 (160, 160, 3), mirrored and normalised batch by batch.
+
+    A GPU that has room for it keeps each training image as it is and mirrored: to copy rows is faster than to turn
+    them, byte by byte.
+    """
+
+    def _on_device(self) -> Tensor | None:
+        twice = _resident(self.rows, self.device, copies=2) if self.seed is not None else None
+        return super()._on_device() if twice is None else twice
 
     def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
         """Image by image, so that the four steps from bytes to floats stay in the processor's cache."""
@@ -133,19 +144,33 @@ class PixelInputs(RowInputs):
         return out.view(-1, IMAGE_SIZE, IMAGE_SIZE, 3).permute(0, 3, 1, 2)
 
     def _prepare(self, rows: Tensor, mirrored: Tensor) -> Tensor:
-        pixels = torch.where(mirrored.view(-1, 1, 1, 1), rows.flip(2), rows)
-        return normalise(pixels.permute(0, 3, 1, 2), self.device)
+        if not self.both_flips:
+            rows = torch.where(mirrored.view(-1, 1, 1, 1), rows.flip(2), rows)
+        return normalise(rows.permute(0, 3, 1, 2), self.device)
 
 
-def _resident(rows: Rows, device: torch.device) -> Tensor | None:
+def _resident(rows: Rows, device: torch.device, copies: int = 1) -> Tensor | None:
     """All rows on a GPU that has room for them. A CPU maps the files, which all its processes share."""
-    if device.type != "cuda" or rows.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if device.type != "cuda" or copies * rows.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
         return None
     try:
-        out = torch.empty((len(rows), *rows.chunks[0].shape[1:]), dtype=rows.chunks[0].dtype, device=device)
+        return _loaded(rows, device, copies)
     except torch.OutOfMemoryError:  # another trial on this GPU was faster
         return None
+
+
+def _loaded(rows: Rows, device: torch.device, copies: int) -> Tensor:
+    """Where `copies` is 2, each row's mirror image lies behind it."""
+    shape = rows.chunks[0].shape[1:]
+    out = torch.empty((len(rows), copies, *shape), dtype=rows.chunks[0].dtype, device=device)
     for start in range(0, len(rows), _LOAD_ROWS):
-        part = rows.gather(torch.arange(start, min(start + _LOAD_ROWS, len(rows))))
-        out[start : start + len(part)] = part.to(device)
-    return out
+        part = rows.gather(torch.arange(start, min(start + _LOAD_ROWS, len(rows)))).to(device)
+        out[start : start + len(part), 0] = part
+        if copies == 2:
+            out[start : start + len(part), 1] = part.flip(2)
+    return out.view(-1, *shape)
+
+
+def _select(rows: Tensor, at: Tensor) -> Tensor:
+    """`rows[at]`, copied as words."""
+    return words_of(rows).index_select(0, at).view(rows.dtype).view(-1, *rows.shape[1:])

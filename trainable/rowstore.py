@@ -69,13 +69,13 @@ class Rows:
         places = self.places[indices]
         used = places[:, 0].unique().tolist()
         out = self.chunks[0].new_empty((len(indices), *self.chunks[0].shape[1:]), pin_memory=pin)
-        words = _words(out)
+        words = words_of(out)
         if len(used) == 1:
-            torch.index_select(_words(self.chunks[used[0]]), 0, places[:, 1], out=words)
+            torch.index_select(words_of(self.chunks[used[0]]), 0, places[:, 1], out=words)
             return out
         for chunk in used:
             here = (places[:, 0] == chunk).nonzero().squeeze(1)
-            words.index_copy_(0, here, _words(self.chunks[chunk]).index_select(0, places[here, 1]))
+            words.index_copy_(0, here, words_of(self.chunks[chunk]).index_select(0, places[here, 1]))
         return out
 
     @property
@@ -83,7 +83,7 @@ class Rows:
         return len(self) * math.prod(self.chunks[0].shape[1:]) * self.chunks[0].element_size() if len(self) else 0
 
 
-def _words(rows: Tensor) -> Tensor:
+def words_of(rows: Tensor) -> Tensor:
     """The same bytes as (n, k) int64, copied faster than uint8 (`benchmarks.gather`), which it is where it must be."""
     flat = rows.flatten(1).view(torch.uint8)
     return flat if flat.shape[1] % 8 else flat.view(torch.int64)

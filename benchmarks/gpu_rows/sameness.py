@@ -23,7 +23,20 @@ HEAD_FACTOR = 30
 
 def check(setup: Setup) -> list[Row]:
     rows = [row for stage in (1, 2) for amp in (True, False) for row in _stage(setup, stage, amp)]
-    return rows + [_graphs(setup, stage) for stage in (1, 2, 3)]
+    return rows + [_graphs(setup, stage) for stage in (1, 2, 3)] + [_resident(setup)]
+
+
+def _resident(setup: Setup) -> Row:
+    """Images kept on the GPU, as they are and mirrored, against those that stream to it."""
+    name = "stage 3, batches of resident and of streamed images"
+    if not setup.cuda:
+        return skipped(name)
+    learner, (n, batch) = Learner(setup, 3, Engine(setup.device, amp=True)), setup.sizes.same
+    resident, streamed = learner.inputs(n, batch), learner.inputs(n, batch, resident=False)
+    assert resident.both_flips and resident.resident is not None and streamed.resident is None
+    pairs = zip(resident.epoch(3), streamed.epoch(3), strict=True)
+    same = all(torch.equal(a, b) and torch.equal(y, z) for (a, y), (b, z) in pairs)
+    return Row(name, "equal" if same else "differ", target="equal", passed=same)
 
 
 def _graphs(setup: Setup, stage: int) -> Row:
