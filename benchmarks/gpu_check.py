@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import torchvision
 
-from benchmarks.gpu_rows import compiled, learning, memory, sameness, sharing, throughput
+from benchmarks.gpu_rows import compiled, learning, memory, runs, sameness, sharing, throughput
 from benchmarks.gpu_rows.common import QUICK, Row, Setup, Sizes
 from trainable.allocator import keep_freed_memory
 from trainable.atomic import write_json
@@ -37,6 +37,7 @@ CHECKS: dict[str, Callable[[Setup], list[Row]]] = {
     "memory": memory.check,
     "throughput": throughput.training,
     "filling": throughput.filling,
+    "runs": runs.check,
     "sharing": sharing.check,
     "compiled": compiled.check,
 }

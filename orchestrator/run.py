@@ -181,7 +181,7 @@ class _Run:
         memory: dict[str, int] = {}
         for steps, all_steps in ((fixed, fixed), (swept, training)):
             if steps:
-                share = self.shares.of(len(all_steps), max(step.config.batch for step in all_steps if step.config))
+                share = self.shares.of(all_steps)
                 wanted = self._memory(all_steps, share)
                 memory |= wanted
                 shares |= dict.fromkeys((step.name for step in steps), share)
@@ -205,12 +205,14 @@ class _Run:
 
         return choose
 
-    def _measure(self, batch: int, most: int) -> int:
-        """How many trials pay on a GPU at once."""
-        from orchestrator.training import measure_trials_per_gpu
+    def _measure(self, step: Step, most: int) -> int:
+        """How many trials like `step` pay on a GPU at once."""
+        from orchestrator.training import job_of, measure_trials_per_gpu
 
-        self.view.say("measuring how many trials at once pay on a GPU")
-        count = measure_trials_per_gpu(batch, most, self.stop)
+        self.view.say(f"measuring how many trials at once pay on a GPU, with {step.name}")
+        hardware = self.hardware
+        resources = Resources(hardware.device, workers=hardware.workers, plain=hardware.plain)
+        count = measure_trials_per_gpu(job_of(step, self.planner.paths, resources), most, self.stop)
         self.view.say(f"trials at once on each GPU: {count}")
         return count
 

@@ -17,16 +17,16 @@ class Shares:
     """Divides `cluster` as `hardware` asks.
 
     Args:
-        measure: batch and a number of trials to how many of them, at most that many, pay on a GPU at once.
+        measure: a step and a number of trials to how many such, at most that many, pay on a GPU at once.
     """
 
     cluster: Cluster
     hardware: Hardware
-    measure: Callable[[int, int], int]
-    _measured: dict[int, tuple[int, int]] = field(default_factory=dict)
+    measure: Callable[[Step, int], int]
+    _measured: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
 
-    def of(self, trials: int, batch: int) -> Share:
-        """What each of `trials` gets, whose largest batch is `batch`.
+    def of(self, steps: Sequence[Step]) -> Share:
+        """What each of `steps` gets.
 
         Raises:
             ConfigError: no node can ever hold such a trial.
@@ -35,17 +35,18 @@ class Shares:
         if gpus == "auto":
             gpus = None
             if self.cluster.gpus and hardware.device != "cpu":
-                gpus = 1 / self._trials_per_gpu(batch, trials)
-        return self.cluster.share(trials, hardware.device, hardware.cpus_per_trial, gpus)
+                gpus = 1 / self._trials_per_gpu(steps)
+        return self.cluster.share(len(steps), hardware.device, hardware.cpus_per_trial, gpus)
 
-    def _trials_per_gpu(self, batch: int, trials: int) -> int:
-        """Measured again only where the last answer was as many as it could be."""
+    def _trials_per_gpu(self, steps: Sequence[Step]) -> int:
+        """By the step that takes most memory. Measured again only where the last answer was as many as it could be."""
         cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
-        most = max(1, min(int(cpus / gpus), trials))
-        asked, count = self._measured.get(batch, (1, 1))
+        most = max(1, min(int(cpus / gpus), len(steps)))
+        largest = max(steps, key=_size)
+        asked, count = self._measured.get(_size(largest), (1, 1))
         if most > asked and 2 * count > asked:
-            count = self.measure(batch, most)
-            self._measured[batch] = most, count
+            count = self.measure(largest, most)
+            self._measured[_size(largest)] = most, count
         return min(count, most)
 
     def resources(self, training: Sequence[Step], share: Share, *, all_at_once: bool) -> dict[str, Resources]:
@@ -59,3 +60,9 @@ class Shares:
             if last is not None:
                 found[last[0]] = replace(usual, tail=(last[1], cluster.cpus))
         return found
+
+
+def _size(step: Step) -> tuple[int, ...]:
+    """Larger for what takes more of a GPU's memory: images of a batch in stage 3, then all of them."""
+    assert step.config is not None
+    return step.config.mode == "finetune", min(step.config.batch, step.rows[0]), step.rows[0]

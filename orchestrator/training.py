@@ -24,7 +24,8 @@ from orchestrator.pool import Member, OpenSearch, Pool
 from orchestrator.work import Work
 from trainable.config import NAMED_WEIGHTS, Resources, RunSpec
 from trainable.errors import ConfigError
-from trainable.ray_trainable import StagedTrainable, job
+from trainable.job import Job, job
+from trainable.ray_trainable import StagedTrainable
 
 MAX_FAILURES = 2
 """How often a trial is taken up again after its process died or raised; it goes on from its last epoch."""
@@ -48,7 +49,7 @@ def train(
 
     def choose(name: str) -> dict[str, Any] | None:
         step = work.choose(name)
-        return _job(step, paths, work.resources[name]) if step else None
+        return job_of(step, paths, work.resources[name]) if step else None
 
     pool = Pool({step.name: _member(step, work) for step in work.steps}, work.policies, work.limits, choose)
     shares, memory = work.shares, work.memory  # Tune pickles what `placement` names, and work's `choose` cannot be
@@ -61,7 +62,7 @@ def train(
 
     tuner = tune.Tuner(
         tune.with_resources(trainable, placement),
-        param_space={"job": tune.grid_search([_job(step, paths, work.resources[step.name]) for step in work.steps])},
+        param_space={"job": tune.grid_search([job_of(step, paths, work.resources[step.name]) for step in work.steps])},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
             scheduler=pool,
@@ -84,19 +85,20 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
-def _trials_per_gpu(batch: int, most: int) -> int:
-    from trainable.speed import trials_per_gpu  # and torch, which the driver does without
+def _trials_per_gpu(trial: Job, most: int) -> int:
+    from trainable.sharing import trials_per_gpu  # and torch, which the driver does without
 
-    return trials_per_gpu(batch, most)
+    return trials_per_gpu(trial, most)
 
 
 def measure_trials_per_gpu(
-    batch: int, most: int, stop: threading.Event, measure: Callable[[int, int], int] = _trials_per_gpu
+    trial: Job, most: int, stop: threading.Event, measure: Callable[[Job, int], int] = _trials_per_gpu
 ) -> int:
-    """How many trials, up to `most`, a GPU of the cluster should run at once (see `trainable.speed`); 1 when stopped.
+    """How many such trials, up to `most`, a GPU of the cluster should run at once (see `trainable.sharing`); 1 when
+    stopped.
 
     Args:
-        measure: batch and `most` to that number, in a process that has the GPU.
+        measure: a trial and `most` to that number, in a process that has the GPU.
 
     Raises:
         ConfigError: the measuring process ended without an answer.
@@ -104,7 +106,7 @@ def measure_trials_per_gpu(
     import ray
     from ray.exceptions import RayError
 
-    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(measure).remote(batch, most)
+    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(measure).remote(trial, most)
     try:
         while not ray.wait([task], timeout=0.5)[0]:
             if stop.is_set():
@@ -129,7 +131,8 @@ def _trial_name(trial: Trial) -> str:
     return name.replace("#", "-").replace("/", "-seed")
 
 
-def _job(step: Step, paths: ProjectPaths, resources: Resources) -> dict[str, Any]:
+def job_of(step: Step, paths: ProjectPaths, resources: Resources) -> Job:
+    """What a process needs to train `step`, which has been identified."""
     assert step.config is not None and step.identity is not None
     csvs = {part: path.resolve() for part, path in paths.training_csvs(step.experiment.split).items()}
     out = paths.run(step.experiment).out.resolve()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from trainable.atomic import read_json
-from trainable.config import Resources, RunSpec, TrainConfig
+from trainable.job import Job, trainer_of
 from trainable.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StagedTrainable(tune.Trainable):
-    """Trains `config["job"]` (see `job`) and writes its artifacts with the last epoch.
+    """Trains `config["job"]` (see `trainable.job`) and writes its artifacts with the last epoch.
 
     A trial goes on from the checkpoint in its own run folder, which it writes with every epoch. So a killed actor, a
     killed driver and a new cluster are all the same case, and Tune's own checkpoints are needed only where Tune moves
@@ -29,7 +29,7 @@ class StagedTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         # Tune may set a trial up while another actor still runs it: nothing is read or written before `step`.
-        self._job: dict[str, Any] = config["job"]
+        self._job: Job = config["job"]
         self._trainer: Trainer | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -39,7 +39,8 @@ class StagedTrainable(tune.Trainable):
     @property
     def trainer(self) -> Trainer:
         if self._trainer is None:
-            self._trainer = _trainer(self._job)
+            name = self._job["name"]
+            self._trainer = trainer_of(self._job, lambda text: print(f"{name}: {text}", flush=True))
         return self._trainer
 
     def step(self) -> dict[str, Any]:
@@ -73,35 +74,3 @@ class StagedTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self._trainer = None
-
-
-def job(spec: RunSpec, resources: Resources, identity: dict[str, Any]) -> dict[str, Any]:
-    """A run as plain values, which Tune writes into its own records."""
-    return {
-        "name": spec.name,
-        "project_root": str(spec.project_root),
-        "csvs": {part: str(path) for part, path in spec.csvs.items()},
-        "out": str(spec.out),
-        "config": vars(spec.config).copy(),
-        "test": spec.test,
-        "resources": vars(resources).copy(),
-        "identity": identity,
-    }
-
-
-def _trainer(job: dict[str, Any]) -> Trainer:
-    from trainable.trainer import Trainer
-
-    spec = RunSpec(
-        project_root=Path(job["project_root"]),
-        csvs={part: Path(path) for part, path in job["csvs"].items()},
-        out=Path(job["out"]),
-        config=TrainConfig(**job["config"]),
-        test=job["test"],
-    )
-    return Trainer(
-        spec,
-        Resources(**job["resources"]),
-        job["identity"],
-        log=lambda text: print(f"{spec.name}: {text}", flush=True),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import functools
 import statistics
 import time
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from trainable.config import IMAGE_SIZE, TrainConfig
+from trainable.config import IMAGE_SIZE, PARTS, RunSpec, TrainConfig
 from trainable.data import normalise
 from trainable.engine import Engine
 from trainable.features import frozen_rows
@@ -33,7 +35,8 @@ _TILE = 16
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images, batches and repeats. `same` is (images compared, images trained on); `trial_window` is in seconds."""
+    """Images, batches and repeats. `same` is (images compared, images trained on); `trial_window` is in seconds.
+    `rehearsed` is images of a trial that reads files."""
 
     images: int = 8192
     batches: tuple[int, ...] = (128, 1024)
@@ -46,11 +49,13 @@ class Sizes:
     processes: tuple[int, ...] = (1, 2, 4, 8)
     trial: tuple[int, int] = (1024, 128)
     trial_window: float = 1.0
+    rehearsed: tuple[int, ...] = (468, 2048)
+    run_epochs: int = 30
 
 
 QUICK = Sizes(
     images=48, batches=(16,), repeats=2, same=(32, 16), learn=(96, 16), learn_epochs=2, memory_batch=16, memory_fits=4,
-    processes=(1, 2), trial=(16, 8), trial_window=0.2,
+    processes=(1, 2), trial=(16, 8), trial_window=0.2, rehearsed=(24,), run_epochs=3,
 )  # fmt: skip
 
 
@@ -108,6 +113,28 @@ def images(sizes: Sizes, n: int) -> tuple[Tensor, Tensor]:
     """The first `n`: pixels uint8 (n, 160, 160, 3) and class indices int64 (n,), which can be learned from them."""
     pixels, labels = _all_images(max(sizes.images, n))
     return pixels[:n], labels[:n]
+
+
+def project(setup: Setup, n: int, batch: int) -> RunSpec:
+    """A finetune of three epochs, one a stage, on `n` images to train on and few for the rest, as files."""
+    root = setup.folder / f"{n} images, batch {batch}"
+    root.mkdir(exist_ok=True)
+    config = TrainConfig(
+        "finetune", 3, lr_head=5e-4, lr_backbone=1e-4, batch=batch, weights="none", seed=SEED,
+        stage2_epoch=1, stage3_epoch=2,
+    )  # fmt: skip
+    pixels, labels = images(setup.sizes, n)
+    counts = {"train": n, "val": min(n, 16), "test": 1}
+    csvs: dict[str, Path] = {}
+    for part in PARTS:
+        csvs[part] = root / f"{part}.csv"
+        with csvs[part].open("w", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(("path", "label"))
+            for i in range(counts[part]):
+                Image.fromarray(pixels[i].numpy()).save(root / f"{part}_{i}.bmp")
+                table.writerow((f"{part}_{i}.bmp", CLASSES[int(labels[i])]))
+    return RunSpec(root, csvs, root / "out", config)
 
 
 # -- a model that trains

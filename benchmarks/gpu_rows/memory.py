@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import gc
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from benchmarks.gpu_rows.common import CLASSES, SEED, Learner, Row, Setup, images, skipped
-from trainable.config import PARTS, Resources, RunSpec, TrainConfig
+from benchmarks.gpu_rows.common import Learner, Row, Setup, project, skipped
+from trainable.config import Resources
 from trainable.engine import Engine
 from trainable.graphs import CAPTURE_AT, SLACK, step_memory
 from trainable.trainer import Trainer
@@ -66,7 +63,7 @@ def _gradient(setup: Setup, batch: int, micro_batch: int | None) -> Tensor:
 def _back_off(setup: Setup) -> Row:
     """A finetune of three epochs, one a stage, in memory that has room for a part of its batch in stage 3."""
     batch = setup.sizes.memory_batch
-    trainer = Trainer(_project(setup), Resources(setup.device.type, workers=0, plain=True))
+    trainer = Trainer(project(setup, batch, batch), Resources(setup.device.type, workers=0, plain=True))
     limit = f"pretended, {setup.sizes.memory_fits} images"
     if setup.cuda:
         room = ROOM * _needed(setup)
@@ -114,24 +111,3 @@ def _needed(setup: Setup) -> int:
     gc.collect()
     torch.cuda.empty_cache()
     return peak
-
-
-def _project(setup: Setup) -> RunSpec:
-    """One batch to train on, and few images for the rest, as files."""
-    root, batch = setup.folder, setup.sizes.memory_batch
-    config = TrainConfig(
-        "finetune", 3, lr_head=5e-4, lr_backbone=1e-4, batch=batch, weights="none", seed=SEED,
-        stage2_epoch=1, stage3_epoch=2,
-    )  # fmt: skip
-    pixels, labels = images(setup.sizes, batch)
-    counts = {"train": batch, "val": min(batch, 16), "test": 1}
-    csvs: dict[str, Path] = {}
-    for part in PARTS:
-        csvs[part] = root / f"{part}.csv"
-        with csvs[part].open("w", encoding="utf-8", newline="") as stream:
-            table = csv.writer(stream)
-            table.writerow(("path", "label"))
-            for i in range(counts[part]):
-                Image.fromarray(pixels[i].numpy()).save(root / f"{part}_{i}.bmp")
-                table.writerow((f"{part}_{i}.bmp", CLASSES[int(labels[i])]))
-    return RunSpec(root, csvs, root / "out", config)

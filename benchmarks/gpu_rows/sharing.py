@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import os
 import time
 from dataclasses import replace
@@ -11,9 +13,12 @@ import torch
 from torch import multiprocessing
 from torch.multiprocessing.spawn import spawn
 
-from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, ratio_row
+from benchmarks.gpu_rows.common import Learner, Row, Setup, project, rate_row, ratio_row
 from trainable.allocator import keep_freed_memory
+from trainable.config import Resources
 from trainable.engine import Engine
+from trainable.job import job
+from trainable.sharing import Crew, best_count
 
 PATIENCE_SECONDS = 120.0
 
@@ -31,6 +36,27 @@ def check(setup: Setup) -> list[Row]:
             rows.append(ratio_row(f"{name}, to one process", totals, one))
         if setup.cuda:
             rows.append(Row(f"{name}, peak memory each", round(reserved), "MiB", f"with context {used / count:.0f}"))
+    return [*rows, *_rehearsed(setup)]
+
+
+def _rehearsed(setup: Setup) -> list[Row]:
+    """What `--trials-per-gpu auto` measures: whole epochs of a trial that reads files, on few images and on many."""
+    most = max(setup.sizes.processes)
+    names = [f"{n} images in files, batch {setup.sizes.trial[1]}" for n in setup.sizes.rehearsed]
+    if importlib.util.find_spec("pyarrow") is None:
+        return [Row(name, "skipped: no pyarrow") for name in names]
+    rows: list[Row] = []
+    for name, n in zip(names, setup.sizes.rehearsed, strict=True):
+        spec = project(setup, n, setup.sizes.trial[1])
+        told: list[str] = []
+        with Crew(job(spec, Resources(setup.device.type), {}), ahead=most, seconds=setup.sizes.trial_window) as crew:
+
+            def measured(count: int, crew: Crew = crew, told: list[str] = told) -> tuple[float, int]:
+                speed, memory = crew(count)
+                told.append(f"{count}: {speed:.0f}")
+                return speed, memory
+
+            rows.append(Row(name, best_count(measured, math.inf, most), "at once", ", ".join(told)))
     return rows
 
 

@@ -67,13 +67,13 @@ def test_every_check_runs_on_a_bare_machine(bare: dict[str, str], tmp_path: Path
     assert (found["device"], found["cuda"], found["quick"]) == ("cpu", None, True)
     rows = found["rows"]
     checks = dict.fromkeys(row["check"] for row in rows)
-    assert list(checks) == ["sameness", "learning", "memory", "throughput", "filling", "sharing", "compiled"]
+    assert list(checks) == ["sameness", "learning", "memory", "throughput", "filling", "runs", "sharing", "compiled"]
     assert {row["passed"] for row in rows} == {True, None}
     exact = [row["value"] for row in rows if row["check"] == "sameness" and "skipped" not in str(row["value"])]
     assert exact == [0.0] * 8, "on a CPU both paths give the same bits"
     (fits,) = (row for row in rows if row["name"].startswith("micro-batch of"))
     assert fits["value"] == 4
-    needs_cuda = {row["check"] for row in rows if "skipped" in str(row["value"])}
+    needs_cuda = {row["check"] for row in rows if row["value"] == "skipped: no CUDA"}
     assert needs_cuda == {"sameness", "learning", "memory", "compiled"}
     assert all(row["name"] in done.stdout for row in rows)
 

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.hardware import Hardware
+from orchestrator.plan import Step
 from orchestrator.ray_session import Cluster, Share
 from orchestrator.shares import Shares
+from search_spaces.runbook import Experiment, Published
+from trainable.config import Mode, TrainConfig
 from trainable.errors import ConfigError
 
 Nodes = tuple[tuple[int, float], ...]
@@ -124,33 +127,60 @@ def test_every_gpu_has_a_trial_while_there_are_trials(
     assert min(trials, at_once(cluster.nodes, share)) == min(trials, fit)
 
 
-def auto(asked: list[tuple[int, int]], pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Shares:
+def steps(count: int, batch: int = 128, rows: int = 468, mode: Mode = "finetune") -> list[Step]:
+    config = TrainConfig(mode, 30, 1e-3, 1e-4, batch=batch)
+    return [Step(Experiment("any", "M1", mode, "any", Published(0.0)), (rows, 67, 134), 1.0, "new", "", config)] * count
+
+
+Asked = list[tuple[int, int]]
+"""Batches and numbers of trials."""
+
+
+def auto(asked: Asked, pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Shares:
     """On a GPU on which `pay` trials at once would pay."""
 
-    def measure(batch: int, most: int) -> int:
-        asked.append((batch, most))
+    def measure(step: Step, most: int) -> int:
+        assert step.config is not None
+        asked.append((step.config.batch, most))
         return min(pay, most)
 
     return Shares(Cluster(nodes), Hardware(gpus_per_trial="auto", **wishes), measure)
 
 
 def test_auto_takes_what_was_measured() -> None:
-    asked: list[tuple[int, int]] = []
-    assert auto(asked, pay=4).of(5, 128) == Share(4, 0.25), "five trials, four at once"
+    asked: Asked = []
+    assert auto(asked, pay=4).of(steps(5)) == Share(4, 0.25), "five trials, four at once"
     assert asked == [(128, 5)]
 
 
 def test_auto_measures_again_only_what_it_does_not_know() -> None:
-    asked: list[tuple[int, int]] = []
+    asked: Asked = []
     shares = auto(asked, pay=4)
-    assert [shares.of(trials, 128).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
+    assert [shares.of(steps(trials)).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
     assert asked == [(128, 2), (128, 16)], "two were all that was asked about at first; then it ended by itself"
-    assert shares.of(21, 1024).gpus == 1 / 4 and asked[-1] == (1024, 16)
+    assert shares.of(steps(21, 1024)).gpus == 1 / 4 and asked[-1] == (1024, 16)
+    assert shares.of(steps(21, rows=9000)).gpus == 1 / 4 and len(asked) == 4, "other data"
+
+
+def test_auto_measures_the_trial_that_takes_most_memory() -> None:
+    measured: list[Step] = []
+
+    def measure(step: Step, most: int) -> int:
+        measured.append(step)
+        return 1
+
+    shares = Shares(Cluster(((16, 1.0),)), Hardware(gpus_per_trial="auto"), measure)
+    (probe,), (short,), (long,), (small,) = (
+        steps(1, 1024, 9000, "probe"), steps(1, 1024, 468), steps(1, 1024, 957), steps(1, 128, 2000),
+    )  # fmt: skip
+    shares.of([probe, short, long, small])
+    shares.of([probe, small])
+    assert measured == [long, small]
 
 
 def test_auto_needs_no_measurement_for_one_trial_or_without_a_gpu() -> None:
-    asked: list[tuple[int, int]] = []
-    assert auto(asked, pay=4).of(1, 128).gpus == 1.0
-    assert auto(asked, pay=4, nodes=((4, 0.0),)).of(5, 128) == Share(1, 0.0)
-    assert auto(asked, pay=4, device="cpu").of(5, 128).gpus == 0.0
+    asked: Asked = []
+    assert auto(asked, pay=4).of(steps(1)).gpus == 1.0
+    assert auto(asked, pay=4, nodes=((4, 0.0),)).of(steps(5)) == Share(1, 0.0)
+    assert auto(asked, pay=4, device="cpu").of(steps(5)).gpus == 0.0
     assert not asked

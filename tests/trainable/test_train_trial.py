@@ -26,8 +26,9 @@ from trainable import trainer as trainer_module
 from trainable.artifacts import finished_metrics, read_state
 from trainable.config import RunSpec, TrainConfig
 from trainable.identity import ImageHashes, training_identity
+from trainable.job import job
 from trainable.paths import RunPaths
-from trainable.ray_trainable import StagedTrainable, job
+from trainable.ray_trainable import StagedTrainable
 from trainable.trainer import Trainer
 
 
