@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -17,9 +16,8 @@ from trainable.artifacts import load_checkpoint, save_checkpoint, write_results
 from trainable.cache import HASHES, cache_root
 from trainable.config import PARTS, Resources, RunSpec
 from trainable.data import derived_seed
-from trainable.device import default_workers, out_of_memory, pick_device
+from trainable.device import default_workers, pick_device
 from trainable.engine import Engine
-from trainable.errors import ExperimentError
 from trainable.graphs import StepGraphs
 from trainable.history import epoch_line
 from trainable.identity import Identity, ImageHashes, training_identity
@@ -29,12 +27,12 @@ from trainable.metrics import Metrics, classification_metrics
 from trainable.model import build_model
 from trainable.objective import make_objective
 from trainable.paths import RunPaths
+from trainable.recovery import insist
 from trainable.stages import Cut, make_optimizer, set_rates, set_stage, train_mode
 from trainable.supply import Supply
 from trainable.tables import load_table
 
 Log = Callable[[str], None]
-T = TypeVar("T")
 
 
 class Trainer:
@@ -157,31 +155,12 @@ class Trainer:
         Returns:
             The epoch's row of history.csv.
         """
-        row, seconds = self._insist(self._train_and_validate)
+        row, seconds = insist(self, self._train_and_validate)
         row["seconds"] = seconds
         self.history.append(row)
         self.epoch += 1
         save_checkpoint(self.paths, self.state_dict())
         return row
-
-    def _insist(self, attempt: Callable[[], T]) -> tuple[T, float]:
-        """What `attempt` returns, and its seconds.
-
-        One that ran out of device memory or lost its DataLoader workers is made again from the last checkpoint, with
-        rows in main memory, or half of the micro-batch, or half of the workers.
-        """
-        while True:
-            began = time.perf_counter()
-            try:
-                return attempt(), round(time.perf_counter() - began, 3)
-            except RuntimeError as error:
-                if out_of_memory(error):
-                    self._use_less_memory(error)
-                elif "DataLoader worker" in str(error) and self.supply.workers:
-                    self._halve_workers(error)
-                else:
-                    raise
-            self._back_to_epoch_start()
 
     def _use_threads(self) -> None:
         """Those of the epoch, whatever the process was left with."""
@@ -239,35 +218,8 @@ class Trainer:
             self.log(f"corrupt image, replaced by a black patch: {path}")
         self.corrupt[part] += new
 
-    # -- falling back
-
-    def _use_less_memory(self, error: Exception) -> None:
-        when = "the test" if self.done else f"epoch {self.epoch + 1}"
-        if self.supply.leave_device():
-            self._fall_back(f"out of device memory in {when}: rows stay in main memory; the numbers are the same")
-            return
-        size = self.engine.micro_batch or min(self.config.batch, len(self.tables["train"]))
-        if size == 1:
-            raise ExperimentError("out of device memory even with one image at a time") from error
-        self.engine = replace(self.engine, micro_batch=(size + 1) // 2)
-        effect = (
-            "the predictions are the same" if self.done else "BatchNorm sees those, so this is not strictly comparable"
-        )
-        self._fall_back(
-            f"out of device memory in {when}: batch {self.config.batch} goes in micro-batches of "
-            f"{self.engine.micro_batch}; {effect}"
-        )
-
-    def _halve_workers(self, error: Exception) -> None:
-        workers = self.supply.workers
-        self._fall_back(f"DataLoader lost a worker ({error}); {workers} workers become {workers // 2}")
-        self.supply.workers //= 2
-
-    def _fall_back(self, text: str) -> None:
-        self.log(text)
-        self.fallbacks = [*self.fallbacks, text]
-
-    def _back_to_epoch_start(self) -> None:
+    def back_to_checkpoint(self) -> None:
+        """As after the last whole epoch, with the device and the notes of now; the device's memory is given back."""
         engine, fallbacks, corrupt = self.engine, self.fallbacks, self.corrupt
         self.supply.forget()
         self.graphs = None
@@ -285,7 +237,7 @@ class Trainer:
         Returns:
             The test metrics; those of the best validation where the run has no test.
         """
-        test, seconds = self._insist(self._test) if self.spec.test else (None, 0.0)
+        test, seconds = insist(self, self._test) if self.spec.test else (None, 0.0)
         write_results(
             self.spec,
             self.classes,

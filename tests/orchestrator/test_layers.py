@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("orchestrator", "search_spaces", "trainable")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-LINES, FUNCTION_LINES = 320, 60
+LINES, FUNCTION_LINES = 290, 60
 
 # Who may know Ray: the adapter, and the modules that execute steps.
 RAY = {
