@@ -567,7 +567,8 @@ def test_rows_leave_the_device_before_the_micro_batch_is_halved(
 ) -> None:
     """The "device" is this CPU, which is made to keep rows as a GPU does. The numbers stay those of whole batches."""
     specs = [spec_of(shared_project, tmp_path / name, finetune(weights)) for name in ("kept", "streamed")]
-    monkeypatch.setattr(inputs_module, "_resident", lambda rows, device, copies=1: inputs_module._loaded(rows, device, copies))
+    loaded = inputs_module._loaded
+    monkeypatch.setattr(inputs_module, "_resident", lambda rows, device, copies=1: loaded(rows, device, copies))
     Trainer(specs[0], CPU).run()
     train_epoch = trainer_module.train_epoch
 
