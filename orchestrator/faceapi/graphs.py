@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from orchestrator.faceapi.networks import FACE_SIZE
+from orchestrator.faceapi.weights import FACE_SIZE
 
 Weights = Mapping[str, NDArray[np.float32]]
 

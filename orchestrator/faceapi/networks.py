@@ -9,8 +9,6 @@ from orchestrator.faceapi.weights import DETECTOR, EXPRESSION, load_weights, wei
 from trainable.atomic import replacing
 from trainable.errors import ConfigError
 
-FACE_SIZE = 112
-"""Side of FaceExpressionNet's input, in pixels."""
 VERSION = 1
 """Part of the cache's key: raise it with every change of the graphs."""
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import onnxruntime
 
 from orchestrator.faceapi.boxes import Face, best_face, faces_of
-from orchestrator.faceapi.networks import FACE_SIZE, Networks
+from orchestrator.faceapi.networks import Networks
 from orchestrator.faceapi.node import ShardResult
 from orchestrator.faceapi.photos import Photo, read_photo
 from orchestrator.faceapi.resize import square_input
 from orchestrator.faceapi.setup import LabelledRow
+from orchestrator.faceapi.weights import FACE_SIZE
 from trainable.tables import Box
 
 CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DETECTOR, EXPRESSION = "tiny_face_detector_model", "face_expression_model"
 NETWORKS = (DETECTOR, EXPRESSION)
+FACE_SIZE = 112
+"""Side of FaceExpressionNet's input, in pixels; the detector's is a setting."""
 _BYTES = {"float32": 4, "uint8": 1, "uint16": 2}
 
 
