@@ -12,7 +12,7 @@ demo: setup  ## Draw a small data set, run all seven experiments on it, print th
 test: setup lint  ## Lint, type-check and run the whole test suite
 	$(BIN)/python -m pytest
 
-setup: $(VENV)/.installed faceapi/node_modules/.installed  ## Virtual environment and Node packages
+setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Virtual environment and Node packages
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; try: make PYTHON=python3.11")'
@@ -20,8 +20,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-faceapi/node_modules/.installed: faceapi/package.json faceapi/package-lock.json
-	@if command -v npm > /dev/null; then cd faceapi && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.installed; \
+faceapi/node/node_modules/.installed: faceapi/node/package.json faceapi/node/package-lock.json
+	@if command -v npm > /dev/null; then cd faceapi/node && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "no npm here: face-api's weights must come from a folder (docs/faceapi.md)"; fi
 
 format: setup
@@ -34,4 +34,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) faceapi/node_modules build *.egg-info
+	rm -rf $(VENV) faceapi/node/node_modules build *.egg-info

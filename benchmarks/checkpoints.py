@@ -1,4 +1,5 @@
-"""What it takes to save and to load a run's state in stage 3: tensor by tensor, and as `trainable.packing` packs it.
+"""What it takes to save and to load a run's state in stage 3: tensor by tensor, and packed by
+`trainable.run.checkpoint_format`.
 
     python -m benchmarks.checkpoints
 
@@ -17,8 +18,8 @@ from typing import Any
 import torch
 
 from benchmarks.floor import Stage3
-from trainable.artifacts import save_torch
-from trainable.packing import pack, unpack
+from trainable.run.checkpoint_format import pack, unpack
+from trainable.run.checkpoints import save_torch
 
 PAIRS = 15
 

@@ -20,11 +20,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.faceapi.networks import load_networks
-from orchestrator.faceapi.setup import EVALUATOR, NODE_DIR, LabelledRow, find_models, labelled
-from orchestrator.paths import ProjectPaths
-from orchestrator.settings import FaceApiSettings
-from trainable.tables import BOX_COLUMNS, load_table
+from faceapi.contract.labels import LabelledRow, labelled
+from faceapi.contract.settings import FaceApiSettings
+from faceapi.node.process import EVALUATOR, NODE_DIR
+from faceapi.python.networks import load_networks
+from faceapi.setup import find_models
+from orchestrator.planning.paths import ProjectPaths
+from trainable.data.tables import BOX_COLUMNS, load_table
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,14 @@ def run(bench: Bench, engine: str, images: int, processes: int) -> tuple[float, 
 
 def work(split: Path, root: Path, models: Path, cache: Path, input_size: int) -> None:
     """The onnx engine on a whole split, in this process."""
-    from orchestrator.faceapi.onnx_engine import evaluate_rows
+    from faceapi.python.engine import evaluate_rows
 
     table = load_table(split, root, boxes=True)
     evaluate_rows(labelled(table, FaceApiSettings()), 0.5, load_networks(models, input_size, cache))
 
 
 def follow_memory(bench: Bench, images: int) -> None:
-    from orchestrator.faceapi.onnx_engine import evaluate_rows
+    from faceapi.python.engine import evaluate_rows
 
     networks = load_networks(bench.models, bench.input_size, bench.folder)
     rows = itertools.cycle(bench.rows)
@@ -122,7 +124,7 @@ def main() -> None:
     paths = ProjectPaths(options.project_root, options.project_root)
     rows = labelled(load_table(paths.faceapi_csv(options.split), paths.root, boxes=True), FaceApiSettings())
     with tempfile.TemporaryDirectory() as folder:
-        root, models = paths.root.resolve(), find_models(FaceApiSettings(), paths)
+        root, models = paths.root.resolve(), find_models(FaceApiSettings(), paths.faceapi_baseline)
         bench = Bench(root, rows, models, options.input_size, Path(folder))
         if options.memory:
             follow_memory(bench, options.memory)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from orchestrator.faceapi.counts import is_matched
-from orchestrator.faceapi.node import RESULT_COLUMNS, evaluate_rows
-from orchestrator.faceapi.setup import prepare
-from orchestrator.paths import ProjectPaths
-from orchestrator.settings import FaceApiSettings
-from trainable.tables import Row, load_table
+from faceapi.contract.results import RESULT_COLUMNS
+from faceapi.contract.settings import FaceApiSettings
+from faceapi.node.process import evaluate_rows
+from faceapi.setup import prepare
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.faceapi_counts import is_matched
+from trainable.data.tables import Row, load_table
 
 GREY = (120, 120, 120)
 

@@ -3,9 +3,9 @@
     python -m benchmarks.floor --project-root DIR --batch N
 
 Once in one process with all CPUs as threads, and once in two with one thread each: the longest experiment in the
-first, the others in the second. Then the same with PyTorch's modules instead of `trainable.tiled`. The first epoch of a
-process is timed (it takes its memory from the system), then some more, whose median stands for the rest. Prints JSON:
-seconds of both, and of the better one.
+first, the others in the second. Then the same with PyTorch's modules instead of `trainable.network.tiled`. The first
+epoch of a process is timed (it takes its memory from the system), then some more, whose median stands for the rest.
+Prints JSON: seconds of both, and of the better one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import torch
 import torch.nn.functional as F
 
 from search_spaces.runbook import EXPERIMENTS
-from trainable.allocator import keep_freed_memory
-from trainable.config import TrainConfig
-from trainable.model import build_model
-from trainable.stages import Cut, make_optimizer, set_stage, train_mode
-from trainable.tables import load_table
+from trainable.base.config import TrainConfig
+from trainable.data.tables import load_table
+from trainable.network.model import build_model
+from trainable.network.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.run.allocator import keep_freed_memory
 
 EPOCHS = 3
 FINETUNES = ("finetune_K7", "finetune_M1", "finetune_M2")
@@ -48,7 +48,7 @@ class Stage3:
     """A finetune in stage 3, with one resident batch of `batch` images, already normalised."""
 
     def __init__(self, batch: int, threads: int, *, modules: bool = False) -> None:
-        """`modules`: PyTorch's own, which the trainer leaves for `trainable.tiled`."""
+        """`modules`: PyTorch's own, which the trainer leaves for `trainable.network.tiled`."""
         keep_freed_memory()
         torch.set_num_threads(threads)
         config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainable.config import IMAGE_SIZE
-from trainable.rowstore import BLOCK, Rows
+from trainable.base.config import IMAGE_SIZE
+from trainable.cache.rows import BLOCK, Rows
 
 IMAGES, BATCH, PAIRS = 4096, 1024, 11
 

@@ -26,10 +26,10 @@ import torchvision
 
 from benchmarks.gpu_rows import compiled, learning, memory, runs, sameness, sharing, throughput
 from benchmarks.gpu_rows.common import QUICK, Row, Setup, Sizes
-from trainable.allocator import keep_freed_memory
-from trainable.atomic import write_json
-from trainable.cache import ROOT_VARIABLE
-from trainable.device import device_name, pick_device
+from trainable.base.files import write_json
+from trainable.cache.folder import ROOT_VARIABLE
+from trainable.network.device import device_name, pick_device
+from trainable.run.allocator import keep_freed_memory
 
 CHECKS: dict[str, Callable[[Setup], list[Row]]] = {
     "sameness": sameness.check,

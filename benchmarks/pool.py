@@ -18,18 +18,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; see `orchestrator.ray_session`
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; see `orchestrator.execution.session`
 
 from ray import tune
 
-from orchestrator.paths import ProjectPaths
-from orchestrator.plan import Step
-from orchestrator.ray_session import Share, session
+from orchestrator.execution.session import Share, session
+from orchestrator.execution.tuner import train
+from orchestrator.execution.work import Limits, Work
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.planner import Step
 from orchestrator.sweeps.policies import Halving
-from orchestrator.training import train
-from orchestrator.work import Limits, Work
 from search_spaces.runbook import EXPERIMENTS, Experiment
-from trainable.config import Resources, TrainConfig
+from trainable.base.config import Resources, TrainConfig
 
 
 class Trivial(tune.Trainable):

@@ -20,8 +20,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import floor
-from trainable.tiled import tiles
-from trainable.tiled.layers import convolution_backward
+from trainable.network.tiled import tiles
+from trainable.network.tiled.layers import convolution_backward
 
 REPEATS, MEMORY_REPEATS, CALLS, SHOWN = 4, 2, 200, 10
 TILE_SIZES = (1, 2, 4, 6, 8, 16)

@@ -77,8 +77,8 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     import torch
 
     from benchmarks.floor import Stage3
-    from trainable.inputs import PixelInputs
-    from trainable.loop import train_epoch
+    from trainable.feed.batches import PixelInputs
+    from trainable.run.loop import train_epoch
 
     stage = Stage3(batch, 1)
     rows, labels = _pixels(project, 4096)
@@ -130,8 +130,8 @@ class Trial:
         import pyarrow  # noqa: F401 (what opens the cache, which is no data)
 
         from benchmarks.floor import Stage3
-        from trainable.config import PARTS, TrainConfig
-        from trainable.tables import load_table
+        from trainable.base.config import PARTS, TrainConfig
+        from trainable.data.tables import load_table
 
         self.stage = Stage3(batch, 1)
         self.stage.epoch(batch)
@@ -141,7 +141,7 @@ class Trial:
 
     def take(self) -> float:
         """Visit every image at every stage, and keep the inputs. Returns the private MiB that this added."""
-        from trainable.supply import Supply
+        from trainable.feed.factory import Supply
 
         before = _private_mib()
         classes = sorted(set(self.tables["train"].labels))
@@ -157,7 +157,7 @@ def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     """Two actors as Tune has them: what the second one's inputs add, while the first holds the same."""
     import ray
 
-    os.environ["RAY_LD_PRELOAD_ON_WORKERS"] = "1"  # as orchestrator.ray_session does
+    os.environ["RAY_LD_PRELOAD_ON_WORKERS"] = "1"  # as orchestrator.execution.session does
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     first, second = (ray.remote(num_cpus=1)(Trial).remote(project, weights, batch) for _ in range(2))
     alone = ray.get(first.take.remote())  # fills the cache
@@ -172,8 +172,8 @@ def decoding(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     from PIL import Image
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    from trainable.data import decode
-    from trainable.tables import load_table
+    from trainable.data.images import decode
+    from trainable.data.tables import load_table
 
     table = load_table(project / "data_shared/cropped_faces_csv/train_M1.csv", project)
     contents = [row.file.read_bytes() for row in table.rows[:DECODED]]
@@ -193,8 +193,8 @@ def decoding(project: Path, weights: Path, batch: int) -> dict[str, Any]:
 
 
 def _pixels(project: Path, least: int) -> tuple[Any, list[int]]:
-    from trainable.pack import ImagePack
-    from trainable.tables import load_table
+    from trainable.cache.images import ImagePack
+    from trainable.data.tables import load_table
 
     table = load_table(project / "data_shared/cropped_faces_csv/train_M1.csv", project)
     files = [row.file for row in table.rows][:least]
@@ -207,7 +207,7 @@ def _pixels(project: Path, least: int) -> tuple[Any, list[int]]:
 def _engine() -> Any:
     import torch
 
-    from trainable.engine import Engine
+    from trainable.network.compute import Engine
 
     return Engine(torch.device("cpu"), amp=False)
 

@@ -41,12 +41,12 @@ def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     """The peer's learning rates, a decade either way, as so many experiments of one `run-all`."""
     from rich.console import Console
 
-    from orchestrator.hardware import Hardware
-    from orchestrator.inputs import check_inputs
-    from orchestrator.paths import ProjectPaths
-    from orchestrator.plan import Planner
-    from orchestrator.run import run_steps
-    from orchestrator.settings import Overrides, Settings
+    from orchestrator.execution.hardware import Hardware
+    from orchestrator.execution.runner import run_steps
+    from orchestrator.planning.inputs import check_inputs
+    from orchestrator.planning.paths import ProjectPaths
+    from orchestrator.planning.planner import Planner
+    from orchestrator.planning.settings import Overrides, Settings
     from search_spaces.runbook import EXPERIMENTS
 
     probe = next(experiment for experiment in EXPERIMENTS if experiment.name == "probe_M1")

@@ -93,8 +93,8 @@ def decode_ratio(bench: Bench, folder: Path) -> float:
 
     import pyarrow as pa
 
-    from trainable.config import PARTS
-    from trainable.tables import load_table
+    from trainable.base.config import PARTS
+    from trainable.data.tables import load_table
 
     files = set()
     for split in ("M1", "M2", "K7"):

@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import suppress
 
-from trainable.errors import EmosweepError, InputError
+from trainable.base.errors import EmosweepError, InputError
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
 def run() -> None:
     """Errors of ours are one message on stderr and an exit code, never a traceback."""
-    from orchestrator.cli import app
+    from orchestrator.cli.app import app
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a Korean console (CP949) lacks the tables' dash

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from trainable.errors import ConfigError
+from trainable.base.errors import ConfigError
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from search_spaces.domains import Choice, Grid, IntRange, LogUniform, Space, Uniform, typed
-from trainable.config import TrainConfig
+from trainable.base.config import TrainConfig
 
 DECADE = 10.0
 

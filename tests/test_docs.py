@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from orchestrator.cli import app
+from orchestrator.cli.app import app
 from search_spaces.runbook import EXPERIMENTS
 from trainable.__main__ import app as trainable_app
 

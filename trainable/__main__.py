@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from trainable.checks import check_run
-from trainable.config import DEFAULT_SEED, PARTS, Resources, RunSpec, TrainConfig
-from trainable.errors import ConfigError, EmosweepError, InputError, InterruptedRun
+from trainable.base.config import DEFAULT_SEED, PARTS, Resources, RunSpec, TrainConfig
+from trainable.base.errors import ConfigError, EmosweepError, InputError, InterruptedRun
+from trainable.run.checks import check_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,7 +61,7 @@ def train(
 
 
 def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -> None:
-    from trainable.trainer import Trainer
+    from trainable.run.trainer import Trainer
 
     log = (lambda text: print(text, flush=True)) if verbose else (lambda text: None)
     trainer = Trainer(spec, resources, fresh=fresh, log=log)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from trainable.atomic import read_json
-from trainable.job import Job, trainer_of
-from trainable.paths import RunPaths
+from trainable.base.files import read_json
+from trainable.base.paths import RunPaths
+from trainable.run.job import Job, trainer_of
 
 if TYPE_CHECKING:
-    from trainable.trainer import Trainer
+    from trainable.run.trainer import Trainer
 
 
 class StagedTrainable(tune.Trainable):
-    """Trains `config["job"]` (see `trainable.job`) and writes its artifacts with the last epoch.
+    """Trains `config["job"]` (see `trainable.run.job`) and writes its artifacts with the last epoch.
 
     A trial goes on from the checkpoint in its own run folder, which it writes with every epoch. So a killed actor, a
     killed driver and a new cluster are all the same case, and Tune's own checkpoints are needed only where Tune moves
@@ -44,7 +44,8 @@ class StagedTrainable(tune.Trainable):
         return self._trainer
 
     def step(self) -> dict[str, Any]:
-        from trainable.artifacts import finished_metrics, past
+        from trainable.run.artifacts import finished_metrics
+        from trainable.run.checkpoints import past
 
         trainer = self.trainer
         row = trainer.history[-1] if trainer.done else trainer.step()
@@ -68,7 +69,7 @@ class StagedTrainable(tune.Trainable):
         own = read_json(paths.checkpoint_note)
         if own and own.get("identity") == moved.get("identity") and own["epoch"] >= moved["epoch"]:
             return
-        from trainable.artifacts import read_state
+        from trainable.run.checkpoints import read_state
 
         self.trainer.load_state_dict(read_state(folder / paths.checkpoint.name))
 

@@ -15,16 +15,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from trainable.config import IMAGE_SIZE, PARTS, RunSpec, TrainConfig
-from trainable.data import normalise
-from trainable.engine import Engine
-from trainable.features import frozen_rows
-from trainable.graphs import StepGraphs
-from trainable.inputs import Inputs, PixelInputs, RowInputs
-from trainable.loop import Forward, PassResult, train_epoch
-from trainable.model import build_model
-from trainable.rowstore import Rows
-from trainable.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.base.config import IMAGE_SIZE, PARTS, RunSpec, TrainConfig
+from trainable.cache.rows import Rows
+from trainable.feed.batches import Inputs, PixelInputs, RowInputs
+from trainable.feed.features import frozen_rows
+from trainable.network.compute import Engine
+from trainable.network.graphs import StepGraphs
+from trainable.network.model import build_model
+from trainable.network.pixels import normalise
+from trainable.network.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.run.loop import Forward, PassResult, train_epoch
 
 CLASSES = [f"class {letter}" for letter in "abcdefg"]
 SEED = 1337

@@ -9,8 +9,8 @@ from functools import partial
 import torch
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, rates, skipped
-from trainable.engine import Engine
-from trainable.inputs import RowInputs
+from trainable.feed.batches import RowInputs
+from trainable.network.compute import Engine
 
 MODES = ("default", "reduce-overhead")
 COMPILED_IMAGES = 4096

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, skipped
-from trainable.engine import Engine
-from trainable.inputs import Inputs, RowInputs
+from trainable.feed.batches import Inputs, RowInputs
+from trainable.network.compute import Engine
 
 GROWTH_STEPS = 5
 OVERFLOWING_SCALE = 2.0**60

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, project, skipped
-from trainable.config import Resources
-from trainable.engine import Engine
-from trainable.graphs import CAPTURE_AT, SLACK, step_memory
-from trainable.trainer import Trainer
+from trainable.base.config import Resources
+from trainable.network.compute import Engine
+from trainable.network.graphs import CAPTURE_AT, SLACK, step_memory
+from trainable.run.trainer import Trainer
 
 MOST = 1e-3
 """Sums of float32 in another order, by other kernels, are 1.2e-4 apart on an H100; a loss divided by the micro-batch

@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 
 from benchmarks.gpu_rows.common import Row, Setup, project
-from trainable.config import Resources, RunSpec
-from trainable.trainer import Trainer
+from trainable.base.config import Resources, RunSpec
+from trainable.run.trainer import Trainer
 
 TIMES = ("first", "again")
 

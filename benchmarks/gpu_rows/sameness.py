@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images, skipped
-from trainable.data import Batch, EpochBatches, ImageBatches
-from trainable.engine import Engine
-from trainable.graphs import CAPTURE_AT
-from trainable.inputs import Inputs, PlainInputs
-from trainable.stages import train_mode
+from trainable.feed.batches import Inputs
+from trainable.feed.plain import Batch, EpochBatches, ImageBatches, PlainInputs
+from trainable.network.compute import Engine
+from trainable.network.graphs import CAPTURE_AT
+from trainable.network.stages import train_mode
 
 MOST = 1e-2
 HEAD_FACTOR = 30

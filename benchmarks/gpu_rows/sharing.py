@@ -14,11 +14,11 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import spawn
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, project, rate_row, ratio_row
-from trainable.allocator import keep_freed_memory
-from trainable.config import Resources
-from trainable.engine import Engine
-from trainable.job import job
-from trainable.sharing import Crew, best_count
+from trainable.base.config import Resources
+from trainable.network.compute import Engine
+from trainable.probes.trials_per_gpu import Crew, best_count
+from trainable.run.allocator import keep_freed_memory
+from trainable.run.job import job
 
 PATIENCE_SECONDS = 120.0
 

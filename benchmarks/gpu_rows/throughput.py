@@ -7,12 +7,12 @@ from functools import partial
 import torch
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, images, rate_row, rates, ratio_row
-from trainable.engine import Engine
-from trainable.features import frozen_rows
-from trainable.inputs import Inputs
-from trainable.rowstore import BLOCK
-from trainable.speed import Repeated
-from trainable.stages import TRUNK_SHAPE, Cut
+from trainable.cache.rows import BLOCK
+from trainable.feed.batches import Inputs
+from trainable.feed.features import frozen_rows
+from trainable.network.compute import Engine
+from trainable.network.stages import TRUNK_SHAPE, Cut
+from trainable.probes.speed import Repeated
 
 LEAST = 0.95
 

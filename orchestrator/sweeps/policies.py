@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, Protocol
 
-from trainable.config import TrainConfig
+from trainable.base.config import TrainConfig
 
 Decision = Literal["go", "wait", "stop"]
 SCHEDULERS = ("asha", "none", "median")

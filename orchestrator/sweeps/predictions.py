@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.sweeps.verdict import Comparison, compare
-from trainable.atomic import read_json
-from trainable.errors import ExperimentError, Problem
-from trainable.paths import RunPaths
+from trainable.base.errors import ExperimentError, Problem
+from trainable.base.files import read_json
+from trainable.base.paths import RunPaths
 
 COLUMNS = ("path", "true", "pred")
-"""Of test_preds.csv (runbook section 6); `trainable.artifacts` has them too, but imports torch."""
+"""Of test_preds.csv (runbook section 6); `trainable.run.artifacts` has them too, but imports torch."""
 SAME_ROWS = "runs are compared on the same test rows in the same order"
 
 Row = tuple[str, str, str]

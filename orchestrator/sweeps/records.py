@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.paths import ProjectPaths
-from orchestrator.plan import Planner, Step
-from orchestrator.sweeps.plan import Sweep
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.planner import Planner, Step
 from orchestrator.sweeps.policies import TIME_BUDGET, Policy, make_policy
-from trainable.atomic import read_json, write_json
+from orchestrator.sweeps.sweep import Sweep
+from trainable.base.files import read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.plan import Planner, Step
+from orchestrator.planning.planner import Planner, Step
 from orchestrator.sweeps.sampling import Point
 from search_spaces.domains import Space
-from trainable.atomic import read_json, write_json
-from trainable.identity import digest
+from trainable.base.files import read_json, write_json
+from trainable.cache.hashes import digest
 
 
 class SearchLog:

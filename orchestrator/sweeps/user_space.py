@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from orchestrator.ray_session import set_environment
+from orchestrator.planning.ray_environment import set_environment
 from search_spaces.domains import Choice, Domain, Grid, IntRange, LogUniform, Space, Uniform, typed
-from trainable.errors import ConfigError
+from trainable.base.errors import ConfigError
 
 
 def load_space(text: str, option: str = "--space") -> Space:

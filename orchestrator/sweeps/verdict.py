@@ -105,7 +105,7 @@ def compare(
 def macro_f1(counts: np.ndarray) -> np.ndarray:
     """Macro-F1 (...,) of confusion counts (..., C, C), true classes down and predicted ones across.
 
-    As in `trainable.metrics`: the mean over all C classes, 0 for one without a row and without a prediction.
+    As in `trainable.run.metrics`: the mean over all C classes, 0 for one without a row and without a prediction.
     """
     return _mean_f1(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2))
 

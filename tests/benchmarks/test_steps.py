@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.memory import PER_IMAGE
+from orchestrator.execution.memory import PER_IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image, features
 from portraits import Box, portrait
 
-from orchestrator.faceapi.compare import Comparison, compared
-from orchestrator.faceapi.networks import load_networks
-from orchestrator.faceapi.node import ShardResult
-from orchestrator.faceapi.node import evaluate_rows as evaluate_with_node
-from orchestrator.faceapi.onnx_engine import evaluate_rows
-from orchestrator.faceapi.photos import MAX_SIDE, read_photo
-from orchestrator.faceapi.setup import EVALUATOR, NODE_DIR, Evaluator, labelled
-from orchestrator.settings import FaceApiSettings
-from trainable.tables import ImageTable, Row, load_table
+from faceapi.compare import Comparison, compared
+from faceapi.contract.labels import labelled
+from faceapi.contract.results import ShardResult
+from faceapi.contract.settings import Evaluator, FaceApiSettings
+from faceapi.node.process import EVALUATOR, NODE_DIR
+from faceapi.node.process import evaluate_rows as evaluate_with_node
+from faceapi.python.engine import evaluate_rows
+from faceapi.python.networks import load_networks
+from faceapi.python.photos import MAX_SIDE, read_photo
+from trainable.data.tables import ImageTable, Row, load_table
 
 MODELS = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
 NODE = shutil.which("node")

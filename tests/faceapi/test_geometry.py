@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from orchestrator.faceapi.boxes import ANCHORS, Face, best_face, faces_of, iou
-from orchestrator.faceapi.resize import square_input
+from faceapi.python.boxes import ANCHORS, Face, best_face, faces_of, iou
+from faceapi.python.resize import square_input
 
 
 def plain_input(pixels: NDArray[np.uint8], size: int, centred: bool) -> NDArray[np.float32]:

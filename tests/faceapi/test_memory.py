@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from portraits import portrait
 
-from orchestrator.faceapi.setup import NODE_DIR
+from faceapi.node.process import NODE_DIR
 
 MODELS = NODE_DIR / "node_modules/@vladmandic/face-api/model"
 

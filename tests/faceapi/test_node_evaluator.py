@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 from portraits import Box, portrait
 
-FACEAPI = Path(__file__).resolve().parents[2] / "faceapi"
+FACEAPI = Path(__file__).resolve().parents[2] / "faceapi" / "node"
 MODELS = FACEAPI / "node_modules" / "@vladmandic" / "face-api" / "model"
 NODE = shutil.which("node")
-LABELS = json.loads((FACEAPI / "labels.json").read_text(encoding="utf-8"))
+LABELS = json.loads((FACEAPI.parent / "contract" / "labels.json").read_text(encoding="utf-8"))
 COLUMNS = ["image", "gt_label", "pred_label", "score", "face_detected", "iou", "correct"]
 HEADER = ("path", "label_en", "minX", "minY", "maxX", "maxY")
 

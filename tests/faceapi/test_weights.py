@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.faceapi.networks import load_networks
-from orchestrator.faceapi.setup import NODE_DIR, find_models
-from orchestrator.faceapi.weights import NETWORKS, check_weights, load_weights
-from orchestrator.paths import ProjectPaths
-from orchestrator.settings import FaceApiSettings
-from trainable.errors import ConfigError
+from faceapi.contract.settings import FaceApiSettings
+from faceapi.node.process import NODE_DIR
+from faceapi.python.networks import load_networks
+from faceapi.python.weights import NETWORKS, check_weights, load_weights
+from faceapi.setup import find_models
+from orchestrator.planning.paths import ProjectPaths
+from trainable.base.errors import ConfigError
 
 PACKAGE = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
 needs_package = pytest.mark.skipif(not PACKAGE.is_dir(), reason="needs `npm ci` in faceapi/ for face-api's weights")
@@ -87,21 +88,21 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_three_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.faceapi.setup.NODE_DIR", tmp_path / "node")
+    monkeypatch.setattr("faceapi.setup.NODE_DIR", tmp_path / "node")
     paths = ProjectPaths(tmp_path / "project", tmp_path)
     option, own = tmp_path / "option", tmp_path / "project/models/faceapi_baseline/models"
     package = tmp_path / "node/node_modules/@vladmandic/face-api/model"
     with pytest.raises(ConfigError) as caught:
-        find_models(FaceApiSettings(), paths)
+        find_models(FaceApiSettings(), paths.faceapi_baseline)
     for place in ("--faceapi-models", str(own), str(package)):
         assert place in str(caught.value)
     for place in (package, own):
         small(place)
-        assert find_models(FaceApiSettings(), paths) == place
-    assert find_models(FaceApiSettings(models=small(option)), paths) == option
+        assert find_models(FaceApiSettings(), paths.faceapi_baseline) == place
+    assert find_models(FaceApiSettings(models=small(option)), paths.faceapi_baseline) == option
     (option / f"{NETWORKS[0]}-weights_manifest.json").unlink()
     with pytest.raises(ConfigError) as caught:
-        find_models(FaceApiSettings(models=option), paths)
+        find_models(FaceApiSettings(models=option), paths.faceapi_baseline)
     for place in (f"--faceapi-models {option}", str(own), str(package)):
         assert place in str(caught.value)
 

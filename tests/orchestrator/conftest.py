@@ -16,7 +16,7 @@ from small_runs import tables_of, write_weights
 from sweep_runs import SMALL, Bench
 
 from orchestrator.__main__ import run
-from orchestrator.ray_session import Session
+from orchestrator.execution.session import Session
 
 # What is compared is what an ordinary terminal shows, whatever CI asks for.
 os.environ |= {"COLUMNS": "80", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from trainable.atomic import read_json
+from trainable.base.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--weights", "none", "--batch", "8", "--num-cpus", "2")

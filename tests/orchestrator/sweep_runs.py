@@ -12,9 +12,9 @@ from typing import Any
 from ray_runs import run_all
 from small_runs import CPU, history, spec_of
 
-from trainable.atomic import read_json
-from trainable.config import TrainConfig
-from trainable.trainer import Trainer
+from trainable.base.config import TrainConfig
+from trainable.base.files import read_json
+from trainable.run.trainer import Trainer
 
 EXPERIMENTS = ("probe_M1", "finetune_M1")
 EPOCHS = 8

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from search_spaces.demo import RECIPE
 from search_spaces.domains import Choice, Domain, Grid, IntRange, LogUniform, Space, Uniform
 from search_spaces.spaces import SPACES, lr, lr_grid, recipe
-from trainable.config import TrainConfig
-from trainable.errors import ConfigError
+from trainable.base.config import TrainConfig
+from trainable.base.errors import ConfigError
 
 PROBE = TrainConfig("probe", 5, 7e-4)
 FINETUNE = TrainConfig("finetune", 30, 5e-4, 1e-4)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainable.config import PARTS, Resources, RunSpec, TrainConfig
-from trainable.data import ImageBatches, normalise
-from trainable.model import build_model
-from trainable.tables import ImageTable, load_table
+from trainable.base.config import PARTS, Resources, RunSpec, TrainConfig
+from trainable.data.tables import ImageTable, load_table
+from trainable.feed.plain import ImageBatches
+from trainable.network.model import build_model
+from trainable.network.pixels import normalise
 
 # Bit-equal results need equal numbers of threads, and for images this few one is the fastest.
 torch.set_num_threads(1)

@@ -14,8 +14,8 @@ import pytest
 from projects import ENGLISH, draw, write_csv
 from small_runs import CPU, best_weights, history, same_weights, spec_of
 
-from trainable.config import Resources, TrainConfig
-from trainable.trainer import Trainer
+from trainable.base.config import Resources, TrainConfig
+from trainable.run.trainer import Trainer
 
 PLAIN = replace(CPU, plain=True)
 TEXTS = ("test_preds.csv", "val_metrics_best.json", "test_metrics.json", "classes.json")

@@ -1,0 +1,122 @@
+"""Both engines on the same rows: what they disagree on, and what they cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceapi.contract.labels import labelled
+from faceapi.contract.results import RESULT_COLUMNS, ShardResult
+from faceapi.contract.settings import Evaluator, FaceApiSettings
+from faceapi.node.process import evaluate_rows as evaluate_with_node
+from faceapi.python.networks import load_networks
+from trainable.data.tables import ImageTable
+
+SCORE_TOLERANCE, IOU_TOLERANCE = 1e-4, 1e-3
+SEED = 1337
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two engines' results of one split.
+
+    `differences` has a line per row in which they disagree: one finds a face and the other none, another label or
+    `correct`, a score or an IoU further apart than the tolerances, only one can read the photo. `score` and `iou` are
+    the largest distances; `wall` and `cpu` are milliseconds per row, onnx' first.
+    """
+
+    rows: int
+    detected: int
+    unreadable: int
+    differences: tuple[str, ...]
+    score: float
+    iou: float
+    wall: tuple[float, float]
+    cpu: tuple[float, float]
+
+
+def compare(
+    table: ImageTable,
+    settings: FaceApiSettings,
+    onnx: Evaluator,
+    node: Evaluator,
+    *,
+    root: Path,
+    networks_folder: Path,
+    sample: int,
+) -> Comparison:
+    """Evaluate `sample` rows of a split, drawn with a fixed seed, with both engines, one after the other.
+
+    Args:
+        root: what the rows' paths are relative to.
+        networks_folder: where the converted networks are kept.
+
+    Raises:
+        ConfigError: the weights cannot be converted.
+        ExperimentError: Node failed.
+    """
+    from faceapi.python.engine import evaluate_rows
+
+    chosen = sorted(random.Random(SEED).sample(range(len(table)), min(sample, len(table))))
+    ours = labelled(table, settings)
+    networks = load_networks(onnx.models, settings.input_size, networks_folder)
+    evaluate_rows([ours[i] for i in chosen[:1]], settings.score_threshold, networks)  # loads them
+    first, *first_cost = _timed(lambda: evaluate_rows([ours[i] for i in chosen], settings.score_threshold, networks))
+    rows, root = [table.rows[i] for i in chosen], root.resolve()
+    second, *second_cost = _timed(lambda: evaluate_with_node(rows, root, settings, node))
+    return compared(first, second, first_cost, second_cost)
+
+
+def _timed(work: Callable[[], ShardResult]) -> tuple[ShardResult, float, float]:
+    """The result, seconds, and seconds of CPU in this process and its children."""
+    began, before = time.perf_counter(), os.times()
+    result = work()
+    return result, time.perf_counter() - began, sum(os.times()[:4]) - sum(before[:4])
+
+
+def compared(
+    onnx: ShardResult, node: ShardResult, onnx_cost: Sequence[float], node_cost: Sequence[float]
+) -> Comparison:
+    """Two results of the same rows, held against each other; costs are seconds and CPU seconds."""
+    first, second = _read(onnx), _read(node)
+    differences: list[str] = []
+    score = iou = 0.0
+    for number, (a, b) in enumerate(zip(first, second, strict=True)):
+        apart = [
+            f"{name} {a[name]} / {b[name]}"
+            for name in ("face_detected", "pred_label", "correct", "unreadable")
+            if a[name] != b[name]
+        ]
+        gaps = {name: abs(float(a[name]) - float(b[name])) for name in ("score", "iou")}
+        score, iou = max(score, gaps["score"]), max(iou, gaps["iou"])
+        apart += [
+            f"{n} {a[n]} / {b[n]}" for n, most in (("score", SCORE_TOLERANCE), ("iou", IOU_TOLERANCE)) if gaps[n] > most
+        ]
+        if apart:
+            differences.append(f"row {number + 1}, {a['image']}: {', '.join(apart)} (onnx / node)")
+    wall, cpu = ((1000 * onnx_cost[k] / max(1, len(first)), 1000 * node_cost[k] / max(1, len(first))) for k in (0, 1))
+    return Comparison(
+        len(first),
+        sum(row["face_detected"] == "1" for row in second),
+        sum(row["unreadable"] == "yes" for row in second),
+        tuple(differences),
+        score,
+        iou,
+        wall,
+        cpu,
+    )  # fmt: skip
+
+
+def _read(result: ShardResult) -> list[dict[str, str]]:
+    rows = [dict(zip(RESULT_COLUMNS, line, strict=True)) for line in csv.reader(io.StringIO(result.rows, newline=""))]
+    remarks = result.remarks.splitlines()
+    for row in rows:
+        unreadable = any(remark.startswith(f"unreadable: {row['image']}: ") for remark in remarks)
+        row["unreadable"] = "yes" if unreadable else "no"
+    return rows

@@ -1,0 +1,84 @@
+"""What the FaceAPI evaluation needs and depends on: an engine, weights, label names (no Ray, no ONNX Runtime)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from faceapi.contract.settings import Evaluator, FaceApiSettings
+from faceapi.node.process import EVALUATOR, NODE_DIR
+from faceapi.python.weights import NETWORKS, check_weights, has_manifests, manifest_name
+from trainable.base.errors import ConfigError
+from trainable.cache.hashes import ImageHashes, digest, file_digest
+from trainable.data.tables import ImageTable
+from trainable.run.identity import Identity, table_digests
+
+
+def prepare(settings: FaceApiSettings, baseline: Path) -> Evaluator:
+    """Find everything the evaluation needs; for the onnx engine that is the weights.
+
+    Args:
+        baseline: `models/faceapi_baseline` below the project root (runbook section 2).
+
+    Raises:
+        ConfigError: something is missing or broken; says what to do.
+    """
+    if settings.engine == "onnx" and settings.script is None:
+        models = find_models(settings, baseline)
+        check_weights(models)
+        return Evaluator("onnx", models)
+    node = shutil.which("node")
+    if node is None:
+        what = "--faceapi-script" if settings.script else "--faceapi-engine node"
+        raise ConfigError(f"node is not on the PATH; {what} needs Node 18 or newer (--faceapi-engine onnx does not)")
+    own = settings.script is not None
+    script = settings.script.resolve() if settings.script else NODE_DIR / EVALUATOR
+    if not script.is_file():
+        what = f"--faceapi-script {settings.script}" if own else str(script)
+        raise ConfigError(f"{what}: no such file")
+    if own and not baseline.is_dir():
+        raise ConfigError(f"{baseline}: no such folder; --faceapi-script is run there (runbook 5.4)")
+    if not own and not (NODE_DIR / "node_modules").is_dir():
+        raise ConfigError(f"the evaluator's packages are missing; run: npm ci --ignore-scripts --prefix {NODE_DIR}")
+    return Evaluator("script" if own else "node", find_models(settings, baseline), node, script)
+
+
+def find_models(settings: FaceApiSettings, baseline: Path) -> Path:
+    """The weights: `--faceapi-models`, else the project's own folder, else the npm package's.
+
+    Raises:
+        ConfigError: there are none; names the three places.
+    """
+    own = baseline / "models"
+    package = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
+    for folder in (settings.models,) if settings.models else (own, package):
+        if has_manifests(folder):
+            return folder.resolve()
+    wanted = " and ".join(manifest_name(network) for network in NETWORKS)
+    if settings.models:
+        raise ConfigError(
+            f"--faceapi-models {settings.models}: must hold {wanted} "
+            f"(without the option the weights are looked for in {own}, then in {package})"
+        )
+    raise ConfigError(
+        f"no face-api weights: --faceapi-models DIR was not given, and {wanted} are neither in {own} nor in {package} "
+        f"(npm ci --ignore-scripts --prefix {NODE_DIR} brings the latter)"
+    )
+
+
+def faceapi_identity(
+    table: ImageTable, settings: FaceApiSettings, evaluator: Evaluator, hashes: ImageHashes
+) -> Identity:
+    """What a FaceAPI result depends on; compared key by key to say what changed."""
+    data = {"test": table_digests(table, hashes.of(row.file for row in table.rows))}
+    weights = [file_digest(file) for name in NETWORKS for file in sorted(evaluator.models.glob(f"{name}*"))]
+    if evaluator.own_script:
+        config: Identity = {"engine": "script", "script": file_digest(evaluator.script)}
+    else:
+        config = {
+            "engine": evaluator.engine,
+            "input_size": settings.input_size,
+            "score_threshold": settings.score_threshold,
+            "labels": dict(sorted(settings.labels.items())),
+        }
+    return {"data": data, "weights": digest(weights), "config": config}

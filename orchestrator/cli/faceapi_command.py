@@ -1,0 +1,66 @@
+"""`python -m orchestrator faceapi`: which engine would run with which weights, and whether both engines agree."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.console import Console
+from rich.markup import escape
+
+from faceapi.contract.settings import FaceApiSettings
+from faceapi.setup import prepare
+from orchestrator.planning.inputs import check_inputs
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.settings import Settings
+from search_spaces.runbook import Experiment
+from trainable.base.errors import ConfigError
+
+SHOWN = 10
+
+
+def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console) -> None:
+    """Raises ConfigError where the chosen engine cannot run."""
+    evaluator = prepare(settings, paths.faceapi_baseline)
+    node = shutil.which("node") or "not on the PATH (needed by --faceapi-engine node and --faceapi-script only)"
+    for name, value in (("engine", evaluator.engine), ("weights", evaluator.models), ("node", node)):
+        console.print(f"{name + ':':9}{escape(str(value))}", highlight=False, soft_wrap=True)
+
+
+def show_comparison(
+    experiments: Sequence[Experiment], settings: FaceApiSettings, paths: ProjectPaths, console: Console, sample: int
+) -> bool:
+    """Print where the engines differ on each split's sample; whether they agree.
+
+    Raises:
+        ConfigError, InputError: an engine or the data are not there.
+        ExperimentError: Node failed.
+    """
+    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare
+
+    if sample < 1:
+        raise ConfigError(f"--sample must be at least 1, not {sample}")
+    plain = replace(settings, script=None)
+    inputs = check_inputs(experiments, Settings(faceapi=replace(plain, engine="onnx")), paths)
+    assert inputs.evaluator is not None
+    node = prepare(replace(plain, engine="node"), paths.faceapi_baseline)
+    agree = True
+    for split, table in inputs.faceapi.items():
+        found = compare(
+            table, plain, inputs.evaluator, node, root=paths.root, networks_folder=paths.networks, sample=sample
+        )
+        agree = agree and not found.differences
+        lines = [
+            f"{split}: {found.rows} of {len(table)} rows, {found.detected} detected, {found.unreadable} unreadable; "
+            f"{len(found.differences)} row(s) differ",
+            f"    largest distance: score {found.score:.1e} (allowed {SCORE_TOLERANCE:.0e}), "
+            f"IoU {found.iou:.1e} (allowed {IOU_TOLERANCE:.0e})",
+            f"    per image, onnx and node: {found.wall[0]:.1f} and {found.wall[1]:.1f} ms, "
+            f"of CPU {found.cpu[0]:.1f} and {found.cpu[1]:.1f} ms (node's start included)",
+            *(f"    {line}" for line in found.differences[:SHOWN]),
+        ]
+        if len(found.differences) > SHOWN:
+            lines.append(f"    ... and {len(found.differences) - SHOWN} more")
+        console.print(escape("\n".join(lines)), highlight=False, soft_wrap=True)
+    return agree

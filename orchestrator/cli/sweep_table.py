@@ -1,0 +1,73 @@
+"""A sweep on the terminal, in 80 columns."""
+
+from __future__ import annotations
+
+import statistics
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.reporting.sweep_results import Confirmed, SweepResult, Trial
+
+SHOWN = 8
+
+
+def print_sweep(console: Console, result: SweepResult) -> None:
+    """The best trials, then what the confirmation says."""
+    sweep = result.sweep
+    trials = sorted(result.trials, key=_order)
+    finished = sum(trial.record.finished for trial in trials)
+    console.print(f"\n[bold]{sweep.base.name}[/]: sweep {escape(sweep.options.space)}, {len(trials)} trials, "
+                  f"{finished} to the end", highlight=False, soft_wrap=True)  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("#", justify="right")
+    for name in sweep.parameters:
+        table.add_column(name, justify="right")
+    for name in ("Ep.", "val F1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Ended", overflow="fold")
+    for trial in trials[:SHOWN]:
+        table.add_row(
+            f"{trial.number}", *(f"{value}" for value in trial.values.values()), f"{len(trial.record.scores)}",
+            "–" if trial.record.best is None else f"{trial.record.best:.4f}",
+            escape(trial.record.why) + (" (default)" if trial.number == 0 else ""),
+        )  # fmt: skip
+    console.print(table)
+    if len(trials) > SHOWN:
+        console.print(f"and {len(trials) - SHOWN} more in reports/sweeps/{sweep.base.folder}.csv", highlight=False)
+    for line in conclusions(result):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def conclusions(result: SweepResult) -> list[str]:
+    """What may be said, in sentences."""
+    lines = [result.problem] if result.problem else []
+    for found in result.confirmed:
+        lines.append(_sentence(found))
+    if result.chosen is None:
+        return [*lines, "no trial went to its end"]
+    alone = "validation macro-F1 on one seed, which is partly luck"
+    how = "mean validation macro-F1 over new seeds" if result.confirmed else alone
+    what = "the default" if result.chosen.number == 0 else f"#{result.chosen.number}"
+    return [*lines, f"chosen: {what} ({how}); reports/sweeps/{result.sweep.base.folder}_best.json"]
+
+
+def _sentence(found: Confirmed) -> str:
+    n, test = len(found.seeds), _mean_sd(found.test)
+    if found.against is None:
+        return f"default on {n} new seeds: val {_mean_sd(found.val)}, test {test}"
+    c = found.against
+    return (
+        f"#{found.trial.number} on {n} new seeds: val {_mean_sd(found.val)}, test {test}; against the default "
+        f"{c.difference:+.4f} [{c.low:+.4f}, {c.high:+.4f}]: {c.verdict}"
+    )
+
+
+def _mean_sd(values: tuple[float, ...]) -> str:
+    return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def _order(trial: Trial) -> tuple[bool, float, int]:
+    return (not trial.record.finished, -(trial.record.best or 0.0), trial.number)

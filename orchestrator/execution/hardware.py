@@ -1,0 +1,35 @@
+"""Where a run is to take place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainable.base.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The user's wishes about where things run; none of it changes what is computed."""
+
+    address: str | None = None
+    device: str = "auto"
+    workers: int | None = None
+    num_cpus: int | None = None
+    cpus_per_trial: int | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
+    plain: bool = False
+    max_concurrent: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"--device must be auto, cpu or cuda, not {self.device!r}")
+        for name, least in (("workers", 0), ("num_cpus", 1), ("cpus_per_trial", 1), ("gpus_per_trial", 0),
+                            ("max_concurrent", 1)):  # fmt: skip
+            value = getattr(self, name)
+            if value not in (None, "auto") and not value >= least:  # also what is not a number
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
+        if self.gpus_per_trial not in (None, "auto") and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
+            raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
+        if self.address and self.num_cpus:
+            raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")

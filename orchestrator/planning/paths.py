@@ -1,0 +1,120 @@
+"""The one class that owns the paths of a project (runbook sections 2 and 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_spaces.runbook import Experiment
+from trainable.base.config import PARTS
+from trainable.base.paths import RunPaths
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    """`root` is where the data lies and is never written to unless `output` is the same folder (the default)."""
+
+    root: Path
+    output: Path
+
+    # -- input
+
+    def training_csvs(self, split: str) -> dict[str, Path]:
+        folder = self.root / "data_shared" / "cropped_faces_csv"
+        return {part: folder / f"{part}_{split}.csv" for part in PARTS}
+
+    def faceapi_csv(self, split: str) -> Path:
+        return self.root / "data_shared" / "splits_csv" / f"test_{split}.csv"
+
+    @property
+    def faceapi_baseline(self) -> Path:
+        """Where the runbook runs its own evaluator."""
+        return self.root / "models" / "faceapi_baseline"
+
+    # -- results
+
+    def run(self, experiment: Experiment) -> RunPaths:
+        if experiment.trial:
+            return RunPaths(self.trials(experiment) / experiment.trial)
+        return RunPaths(self._classifier / "runs" / experiment.folder)
+
+    def trials(self, experiment: Experiment) -> Path:
+        """The folder of an experiment's sweeps."""
+        return self._classifier / "sweeps" / experiment.folder
+
+    def faceapi_results(self, experiment: Experiment) -> Path:
+        return self.output / "models" / "faceapi_baseline" / "results" / f"{experiment.folder}_eval.csv"
+
+    def manifest(self, experiment: Experiment) -> Path:
+        if experiment.trains:
+            return self.run(experiment).manifest
+        results = self.faceapi_results(experiment)
+        return results.with_name(f"{results.stem}.manifest.json")
+
+    def results(self, experiment: Experiment) -> tuple[Path, ...]:
+        """The files a finished experiment has, the manifest aside."""
+        if not experiment.trains:
+            return (self.faceapi_results(experiment),)
+        run = self.run(experiment)
+        return run.results if experiment.test else run.trial_results
+
+    # -- reports
+
+    @property
+    def reports(self) -> Path:
+        return self.output / "reports"
+
+    @property
+    def summary(self) -> Path:
+        return self.reports / "summary_overall_7exp.csv"
+
+    @property
+    def per_class(self) -> Path:
+        return self.reports / "per_class_all_7exp.csv"
+
+    @property
+    def faceapi_rows(self) -> Path:
+        return self.reports / "faceapi_rows_per_class.csv"
+
+    @property
+    def index(self) -> Path:
+        return self.reports / "index.html"
+
+    def report(self, experiment: Experiment, kind: str) -> Path:
+        """`kind` is cm_counts, cm_row_normalized or per_class_metrics."""
+        return self.reports / f"{experiment.folder}_{kind}.csv"
+
+    def sweep(self, experiment: Experiment, kind: str) -> Path:
+        """`kind` is a file name's end: .csv (a row a trial), _best.json, _confirmation.csv or _verdict.json."""
+        return self.reports / "sweeps" / f"{experiment.folder}{kind}"
+
+    @property
+    def _classifier(self) -> Path:
+        return self.output / "models" / "mobilenetv3_classifier"
+
+    # -- our own
+
+    @property
+    def internal(self) -> Path:
+        """Logs, Tune's records, networks, parts of FaceAPI; safe to delete when nothing runs."""
+        return self.output / ".emosweep"
+
+    @property
+    def lock(self) -> Path:
+        return self.internal / "run.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.internal / "logs"
+
+    @property
+    def tune(self) -> Path:
+        return self.internal / "tune"
+
+    @property
+    def networks(self) -> Path:
+        """face-api's networks, converted."""
+        return self.internal / "networks"
+
+    def shards(self, experiment: Experiment) -> Path:
+        return self.internal / "faceapi" / experiment.folder

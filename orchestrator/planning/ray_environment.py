@@ -1,0 +1,26 @@
+"""The environment variables that Ray must find when it is imported (no Ray here)."""
+
+from __future__ import annotations
+
+import os
+
+# Read by Ray when it is imported; a user's own setting wins.
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Unset, Ray decides by what it finds, and differently on each node.
+    "RAY_AUTH_MODE": "token",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # see orchestrator.execution.loggers
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # One placement group at a time: with more, the order of starting is the cluster's and not longest first.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    # Ray runs itself on the jemalloc it brings; trials keep what they free with it (trainable/run/allocator.py).
+    "RAY_LD_PRELOAD_ON_WORKERS": "1",
+}
+
+
+def set_environment() -> None:
+    """What Ray is to find when it is imported, here or by a user's own file; called before either."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,62 @@
+"""How fast this machine trains: measured in processes of their own, remembered in its cache (no torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainable.base.errors import ConfigError
+from trainable.base.files import read_json, write_json
+from trainable.cache.folder import cache_root
+
+SAMPLE = 256
+"""Images in the measured steps: more are no faster, and take longer to measure."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Trials that run at once, and stage-3 images per second of each of them then."""
+
+    slots: int
+    images_per_second: float
+    device: str
+
+
+def measured(batch: int) -> Speed:
+    """The speed of this machine, measured once and remembered in its cache.
+
+    Raises:
+        ConfigError: the measuring process failed; with its last line.
+    """
+    batch = min(batch, SAMPLE)
+    cpus = os.cpu_count() or 1
+    path, key = cache_root() / "speed.json", f"{batch} images, {cpus} CPUs"
+    known = read_json(path)
+    known = known if isinstance(known, dict) else {}
+    if key not in known:
+        known[key] = _measure(batch, cpus)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, known)
+    return Speed(**known[key])
+
+
+def _measure(batch: int, cpus: int) -> dict[str, object]:
+    """A process on each CPU at once, as trials run; where there is a GPU, one on it."""
+    command = [sys.executable, "-m", "trainable.probes.speed", "--batch", str(batch), "--threads", "1"]
+    first = _results([subprocess.Popen([*command, "--seconds", "1"], stdout=subprocess.PIPE, text=True)])[0]
+    if first["gpus"]:
+        return {"slots": first["gpus"], "images_per_second": first["images_per_second"], "device": first["device"]}
+    together = _results([subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(cpus)])
+    speed = sum(found["images_per_second"] for found in together) / cpus
+    return {"slots": cpus, "images_per_second": speed, "device": first["device"]}
+
+
+def _results(processes: Sequence[subprocess.Popen[str]]) -> list[dict[str, float]]:
+    outputs = [process.communicate()[0].strip().splitlines() for process in processes]
+    if any(process.returncode for process in processes):
+        raise ConfigError("the speed of this machine could not be measured: python -m trainable.probes.speed failed")
+    return [json.loads(lines[-1]) for lines in outputs]

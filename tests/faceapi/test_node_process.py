@@ -1,0 +1,109 @@
+"""What is made of an evaluator's process: its time, its end, its file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from projects import make_photos
+
+from faceapi.contract.settings import Evaluator
+from faceapi.node import process as node
+from faceapi.node.process import read_results, run_own_script
+from orchestrator.planning.paths import ProjectPaths
+from search_spaces.runbook import EXPERIMENTS
+from trainable.base.errors import ExperimentError
+from trainable.data.tables import load_table
+
+HEADER = "image,gt_label,pred_label,score,face_detected,iou,correct"
+GOOD = "a.jpg,happy,happy,0.9,1,0.5,1"
+
+
+def own_script(project: Path, text: str) -> node.ShardResult:
+    """Run a user's evaluator on the three photos of M1."""
+    make_photos(project, "M1")
+    paths = ProjectPaths(project, project)
+    paths.faceapi_baseline.mkdir(parents=True, exist_ok=True)
+    script = project / "own.mjs"
+    script.write_text(text, encoding="utf-8")
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("node is not on the PATH")
+    evaluator = Evaluator("script", paths.faceapi_baseline / "models", program, script)
+    table = load_table(paths.faceapi_csv("M1"), project, boxes=True)
+    places = paths.faceapi_baseline, paths.faceapi_csv("M1"), paths.faceapi_results(EXPERIMENTS[0])
+    return run_own_script(evaluator, *places, len(table), None)
+
+
+@pytest.mark.node
+def test_one_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "START_SECONDS", 2)
+    monkeypatch.setattr(node, "SECONDS_PER_ROW", 0)
+    # The child of the script would hold its pipes open for ever, were it not ended too.
+    text = "import { spawn } from 'node:child_process';\nimport fs from 'node:fs';\n"
+    text += "const child = spawn('sleep', ['300'], { stdio: 'inherit' });\nfs.writeFileSync('pid', `${child.pid}`);\n"
+    with pytest.raises(ExperimentError, match="did not end within 2 s"):
+        own_script(tmp_path, text + "setInterval(() => {}, 1000);")
+    pid = (tmp_path / "models/faceapi_baseline/pid").read_text()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        assert time.monotonic() < deadline, "the script's child goes on"
+        time.sleep(0.05)
+
+
+@pytest.mark.node
+def test_one_that_fails_says_why_and_earlier_results_stay(tmp_path: Path) -> None:
+    results = tmp_path / "models/faceapi_baseline/results/faceapi_M1_eval.csv"
+    results.parent.mkdir(parents=True)
+    results.write_text("earlier", encoding="utf-8")
+    script = "import fs from 'node:fs'; fs.writeFileSync(process.argv[4], 'half'); console.error('out of luck');"
+    with pytest.raises(ExperimentError, match="ended with 3: out of luck"):
+        own_script(tmp_path, script + "process.exit(3);")
+    assert results.read_text(encoding="utf-8") == "earlier"
+
+
+@pytest.mark.node
+def test_one_that_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="no readable faceapi_M1_eval"):
+        own_script(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        pytest.param([HEADER.replace(",iou", ""), "a.jpg,happy,happy,0.9,1,1"], "lacks the column.s. iou", id="column"),
+        pytest.param([HEADER, GOOD, GOOD], "has 2 rows for 1 images", id="rows"),
+        pytest.param([HEADER], "lacks the column", id="nothing"),
+        pytest.param([HEADER, GOOD.replace("0.5", "half")], ":2: iou and correct must be numbers", id="number"),
+        pytest.param([HEADER, "a.jpg,happy"], ":2: iou and correct must be numbers", id="short"),
+    ],
+)
+def test_results_that_cannot_be_used(lines: list[str], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ExperimentError, match=message):
+        read_results(file, 1)
+
+
+def test_columns_are_put_in_the_runbooks_order(tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    columns = HEADER.split(",")
+    turned = [",".join(["extra", *reversed(columns)]), ",".join(["x", *reversed(GOOD.split(","))])]
+    file.write_text("\ufeff" + "\r\n".join(turned), encoding="utf-8")
+    assert read_results(file, 1) == GOOD + "\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [("/x/ray/core/libjemalloc.so", None), ("/opt/libtcmalloc.so", "/opt/libtcmalloc.so")],
+    ids=["rays", "the-users"],
+)
+def test_only_rays_own_allocator_is_kept_from_node(
+    value: str, left: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_PRELOAD", value)
+    assert node._environment().get("LD_PRELOAD") == left
+    assert node._environment()["PATH"] == os.environ["PATH"]

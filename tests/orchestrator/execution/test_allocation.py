@@ -1,0 +1,186 @@
+"""How a cluster is divided among trials: all of it is used, and nothing is promised twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.execution.hardware import Hardware
+from orchestrator.execution.session import Cluster, Share
+from orchestrator.execution.shares import Shares
+from orchestrator.planning.planner import Step
+from search_spaces.runbook import Experiment, Published
+from trainable.base.config import Mode, TrainConfig
+from trainable.base.errors import ConfigError
+
+Nodes = tuple[tuple[int, float], ...]
+
+
+def at_once(nodes: Nodes, share: Share) -> int:
+    """How many trials of this size the nodes hold at a time; a trial cannot be spread over nodes."""
+    return sum(
+        min(cpus // share.cpus, int(gpus / share.gpus + 1e-9) if share.gpus else cpus)
+        for cpus, gpus in nodes
+        if gpus >= share.gpus
+    )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "trials", "cpus"),
+    [
+        pytest.param(((2, 0),), 5, 1, id="two-cores-five-trials"),
+        pytest.param(((2, 0),), 1, 2, id="two-cores-one-trial"),
+        pytest.param(((1, 0),), 5, 1, id="one-core"),
+        pytest.param(((16, 0),), 5, 3, id="sixteen-cores-five-trials"),
+        pytest.param(((16, 0),), 1, 16, id="one-trial-takes-all"),
+        pytest.param(((16, 0),), 16, 1, id="as-many-as-cores"),
+        pytest.param(((8, 0), (8, 0)), 2, 8, id="a-node-each"),
+        pytest.param(((8, 0), (8, 0)), 1, 8, id="never-more-than-a-node-has"),
+        pytest.param(((12, 0), (2, 0)), 2, 6, id="two-on-the-large-node"),
+        pytest.param(((12, 0), (2, 0)), 5, 2, id="uneven-nodes"),
+        pytest.param(((0, 0), (8, 0)), 2, 4, id="a-head-node-without-cpus"),
+    ],
+)
+def test_cpus_are_shared_out(nodes: Nodes, trials: int, cpus: int) -> None:
+    assert Cluster(nodes).share(trials, "auto", None, None) == Share(cpus, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "trials", "part", "expected"),
+    [
+        pytest.param(((16, 1),), 5, None, Share(16, 1.0), id="one-gpu-takes-one-trial-and-all-cpus"),
+        pytest.param(((16, 1),), 5, 0.5, Share(8, 0.5), id="half-a-gpu-each"),
+        pytest.param(((16, 1),), 5, 0.25, Share(4, 0.25), id="a-quarter-each"),
+        pytest.param(((16, 1),), 2, 0.25, Share(8, 0.25), id="fewer-trials-than-parts"),
+        pytest.param(((64, 8),), 5, None, Share(12, 1.0), id="eight-gpus-five-trials"),
+        pytest.param(((4, 8),), 5, None, Share(1, 1.0), id="more-gpus-than-cpus"),
+        pytest.param(((32, 0), (8, 2)), 5, None, Share(4, 1.0), id="cpus-of-nodes-without-gpu-do-not-count"),
+        pytest.param(((8, 1), (4, 1)), 5, None, Share(4, 1.0), id="uneven-gpu-nodes"),
+        pytest.param(((16, 2),), 3, 2.0, Share(16, 2.0), id="two-gpus-a-trial"),
+    ],
+)
+def test_gpus_are_shared_out(nodes: Nodes, trials: int, part: float | None, expected: Share) -> None:
+    share = Cluster(nodes).share(trials, "auto", None, part)
+    assert share == expected
+    assert share.device == "cuda"
+
+
+def test_cpu_training_beside_idle_gpus_on_request() -> None:
+    cluster = Cluster(((8, 2.0),))
+    assert cluster.share(2, "cpu", None, None) == cluster.share(2, "auto", None, 0.0) == Share(4, 0.0)
+    assert cluster.share(2, "cpu", None, None).device == "cpu"
+
+
+def test_what_was_asked_for_is_given() -> None:
+    assert Cluster(((8, 0),)).share(1, "auto", 3, None) == Share(3, 0.0)
+    assert Cluster(((8, 2),)).share(1, "cuda", 2, 0.5) == Share(2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "device", "cpus", "gpus", "words"),
+    [
+        pytest.param(((8, 0),), "cuda", None, None, "--device cuda: no node .* has a GPU", id="no-gpu"),
+        pytest.param(((8, 0),), "auto", None, 0.5, "--gpus-per-trial 0.5: there is no GPU", id="part-of-no-gpu"),
+        pytest.param(((8, 2),), "cpu", None, 1.0, "--gpus-per-trial 1: there is no GPU", id="a-gpu-for-the-cpu"),
+        pytest.param(((8, 2),), "auto", None, 3.0, "--gpus-per-trial 3: no node has as many", id="too-many-gpus"),
+        pytest.param(((8, 1), (8, 1)), "auto", None, 2.0, "--gpus-per-trial 2: no node has as many", id="over-nodes"),
+        pytest.param(((8, 0),), "auto", 9, None, "--cpus-per-trial 9: .* more than 8 CPUs", id="too-many-cpus"),
+        pytest.param(((8, 0), (8, 0)), "auto", 16, None, "--cpus-per-trial 16: .* more than 8", id="cpus-over-nodes"),
+        pytest.param(((32, 0), (4, 1)), "auto", 8, None, "--cpus-per-trial 8: .* more than 4", id="cpus-of-gpu-nodes"),
+        pytest.param(((0, 0),), "auto", None, None, "no node has a CPU", id="no-cpu-at-all"),
+        pytest.param(((8, 0), (0, 1)), "auto", None, None, "no node with a GPU has a CPU", id="no-cpu-beside-the-gpu"),
+    ],
+)
+def test_wishes_that_no_node_can_meet(nodes: Nodes, device: str, cpus: int, gpus: float, words: str) -> None:
+    """Tune would wait for such a node for ever."""
+    with pytest.raises(ConfigError, match=words):
+        Cluster(nodes).share(5, device, cpus, gpus)
+
+
+sizes = st.lists(st.integers(0, 64), min_size=1, max_size=4).filter(any)
+
+
+@given(sizes, st.integers(1, 20))
+def test_cpus_no_trial_could_have_more_without_another_waiting(cpus: list[int], trials: int) -> None:
+    nodes = tuple((count, 0.0) for count in cpus)
+    share = Cluster(nodes).share(trials, "auto", None, None)
+    running = min(trials, at_once(nodes, share))
+    assert running == min(trials, sum(cpus)), "a trial waits although there is a CPU for it"
+    larger = Share(share.cpus + 1, 0.0)
+    assert at_once(nodes, larger) < running, "CPUs are left idle"
+
+
+@given(st.lists(st.tuples(st.integers(1, 64), st.integers(0, 8)), min_size=1, max_size=4), st.integers(1, 20),
+       st.sampled_from([None, 1.0, 0.5, 0.25, 0.2, 0.1]))  # fmt: skip
+def test_every_gpu_has_a_trial_while_there_are_trials(
+    nodes: list[tuple[int, int]], trials: int, part: float | None
+) -> None:
+    cluster = Cluster(tuple((cpus, float(gpus)) for cpus, gpus in nodes))
+    if not cluster.gpus:
+        return
+    share = cluster.share(trials, "auto", None, part)
+    assert share.gpus == (part or 1.0)
+    fit = sum(min(cpus, round(gpus / share.gpus)) for cpus, gpus in nodes)
+    assert min(trials, at_once(cluster.nodes, share)) == min(trials, fit)
+
+
+def steps(count: int, batch: int = 128, rows: int = 468, mode: Mode = "finetune") -> list[Step]:
+    config = TrainConfig(mode, 30, 1e-3, 1e-4, batch=batch)
+    return [Step(Experiment("any", "M1", mode, "any", Published(0.0)), (rows, 67, 134), 1.0, "new", "", config)] * count
+
+
+Asked = list[tuple[int, int]]
+"""Batches and numbers of trials."""
+
+
+def auto(asked: Asked, pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Shares:
+    """On a GPU on which `pay` trials at once would pay."""
+
+    def measure(step: Step, most: int) -> int:
+        assert step.config is not None
+        asked.append((step.config.batch, most))
+        return min(pay, most)
+
+    return Shares(Cluster(nodes), Hardware(gpus_per_trial="auto", **wishes), measure)
+
+
+def test_auto_takes_what_was_measured() -> None:
+    asked: Asked = []
+    assert auto(asked, pay=4).of(steps(5)) == Share(4, 0.25), "five trials, four at once"
+    assert asked == [(128, 5)]
+
+
+def test_auto_measures_again_only_what_it_does_not_know() -> None:
+    asked: Asked = []
+    shares = auto(asked, pay=4)
+    assert [shares.of(steps(trials)).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
+    assert asked == [(128, 2), (128, 16)], "two were all that was asked about at first; then it ended by itself"
+    assert shares.of(steps(21, 1024)).gpus == 1 / 4 and asked[-1] == (1024, 16)
+    assert shares.of(steps(21, rows=9000)).gpus == 1 / 4 and len(asked) == 4, "other data"
+
+
+def test_auto_measures_the_trial_that_takes_most_memory() -> None:
+    measured: list[Step] = []
+
+    def measure(step: Step, most: int) -> int:
+        measured.append(step)
+        return 1
+
+    shares = Shares(Cluster(((16, 1.0),)), Hardware(gpus_per_trial="auto"), measure)
+    (probe,), (short,), (long,), (small,) = (
+        steps(1, 1024, 9000, "probe"), steps(1, 1024, 468), steps(1, 1024, 957), steps(1, 128, 2000),
+    )  # fmt: skip
+    shares.of([probe, short, long, small])
+    shares.of([probe, small])
+    assert measured == [long, small]
+
+
+def test_auto_needs_no_measurement_for_one_trial_or_without_a_gpu() -> None:
+    asked: Asked = []
+    assert auto(asked, pay=4).of(steps(1)).gpus == 1.0
+    assert auto(asked, pay=4, nodes=((4, 0.0),)).of(steps(5)) == Share(1, 0.0)
+    assert auto(asked, pay=4, device="cpu").of(steps(5)).gpus == 0.0
+    assert not asked

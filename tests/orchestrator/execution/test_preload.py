@@ -1,0 +1,90 @@
+"""What is made ready beside Ray's start: it fails by itself, and never in the user's name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from projects import draw
+
+from orchestrator.execution.preload import Preparation
+from orchestrator.planning.planner import Step
+from orchestrator.planning.selection import select
+from trainable.base.config import TrainConfig
+from trainable.base.errors import ConfigError
+from trainable.cache.images import ImagePack
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """More than are decoded at a time, and an empty cache."""
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("trainable.cache.rows.BLOCK", 4)
+    files = [tmp_path / f"{number}.jpg" for number in range(40)]
+    for number, file in enumerate(files):
+        draw(file, number, number, size=32)
+    return files
+
+
+def probe(weights: Path | str) -> list[Step]:
+    (experiment,) = select(["probe_M1"])
+    return [Step(experiment, (8, 8, 8), 1.0, "new", "", TrainConfig("probe", 1, 1e-3, weights=str(weights)))]
+
+
+def ready(stop: threading.Event, files: Sequence[Path] = (), weights: Path | str = "none") -> Preparation:
+    return Preparation(probe(weights), files, lambda there, wanted: None, stop)
+
+
+def decoded(files: Sequence[Path]) -> int:
+    pack = ImagePack()
+    return len(files) - len(pack.store.missing(pack.digests(files)))
+
+
+def test_everything_is_there_at_the_end(images: list[Path]) -> None:
+    stop = threading.Event()
+    with ready(stop, images) as preparation:
+        preparation.finish()
+    assert decoded(images) == len(images)
+    assert not preparation.over.is_set()
+
+
+def test_a_failure_is_not_the_users_wish(images: list[Path], tmp_path: Path) -> None:
+    """The first Ctrl-C after it would be taken for the second, which saves nothing."""
+    stop = threading.Event()
+    (tmp_path / "weights.pt").write_text("none")
+    preparation = ready(stop, images, tmp_path / "weights.pt")
+    with pytest.raises(ConfigError, match=r"weights\.pt"), preparation:
+        told = preparation.over.wait(30)  # while trials run; what is raised here gives way to what is wrong
+    assert (told, stop.is_set()) == (True, False)
+    assert decoded(images) == 0
+
+
+def test_another_error_ends_the_decoding_and_is_not_the_users_wish(images: list[Path]) -> None:
+    stop, at_work, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def progress(there: int, wanted: int) -> None:
+        at_work.set()
+        go_on.wait(60)
+
+    with pytest.raises(ZeroDivisionError), Preparation([], images, progress, stop) as preparation:
+        assert at_work.wait(60)
+        raise ZeroDivisionError
+    go_on.set()
+    preparation.finish()
+    assert (preparation.over.is_set(), stop.is_set()) == (True, False)
+    assert decoded(images) < len(images)
+
+
+def test_the_users_wish_ends_the_decoding(images: list[Path]) -> None:
+    stop = threading.Event()
+
+    def progress(there: int, wanted: int) -> None:
+        if there:
+            stop.set()
+
+    with Preparation([], images, progress, stop) as preparation:
+        preparation.finish()
+    assert preparation.over.is_set()
+    assert 0 < decoded(images) < len(images)

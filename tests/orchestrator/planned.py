@@ -1,0 +1,43 @@
+"""Planned sweeps over small projects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.planning.inputs import check_inputs
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.selection import select
+from orchestrator.planning.settings import Recipe, Settings
+from orchestrator.sweeps.configurations import plan_spaces
+from orchestrator.sweeps.options import SweepOptions
+from orchestrator.sweeps.sweep import Sweep, plan_sweep
+from search_spaces.domains import Space
+
+
+def planner(root: Path, **recipe: Any) -> Planner:
+    paths = ProjectPaths(root, root)
+    settings = Settings(recipe=Recipe.model_validate({"weights": "none", **recipe}))
+    return Planner(check_inputs(select(["probe_M1,finetune_M1"]), settings, paths), settings, paths)
+
+
+def sweep_of(
+    ours: Planner,
+    name: str,
+    space: Space | None = None,
+    *,
+    seed: int | None = None,
+    fixed: bool = False,
+    **options: Any,
+) -> Sweep:
+    """The sweep of an experiment as the command line plans it; of `space`, where given."""
+    (base,) = ours.plan(select([name]))
+    assert base.config is not None
+    if seed is not None:
+        base = replace(base, config=replace(base.config, seed=seed))
+    chosen = SweepOptions(**options)
+    if space is None:
+        space = plan_spaces({name: base.config}, chosen)[name]  # type: ignore[dict-item]
+    return plan_sweep(base, space, chosen, ours, fixed=fixed)

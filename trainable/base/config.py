@@ -1,0 +1,172 @@
+"""The configuration of one training run: frozen dataclasses, no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from trainable.base.errors import ConfigError
+
+Mode = Literal["probe", "finetune"]
+ClassWeighting = Literal["none", "inverse", "effective-number"]
+Schedule = Literal["constant", "cosine"]
+PARTS = ("train", "val", "test")
+IMAGE_SIZE = 160
+DEFAULT_SEED = 1337
+_LATER_FIELDS = ("label_smoothing", "class_weighting", "schedule")
+
+NAMED_WEIGHTS = ("imagenet", "none")
+"""What `weights` may be besides the path of a state dict."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What decides the numbers a run ends with (runbook sections 4 and 5).
+
+    `lr_backbone` is the rate of everything that trains besides the head; a probe has none. `stage2_epoch` and
+    `stage3_epoch` count from 0 and default to 0.1 and 0.3 of the epochs. `amp` None means on for CUDA only.
+
+    `label_smoothing` and `class_weighting` are of the training loss alone (see `trainable.run.objective`): validation
+    and test losses are plain cross-entropy, so that runs compare. `schedule` is of all learning rates, epoch by epoch.
+
+    Raises:
+        ConfigError: a value is out of range, or a finetune has no room for its three stages.
+    """
+
+    mode: Mode
+    epochs: int
+    lr_head: float
+    lr_backbone: float | None = None
+    batch: int = 1024
+    weights: str = "imagenet"
+    seed: int = DEFAULT_SEED
+    weight_decay: float = 0.01
+    stage2_epoch: int | None = None
+    stage3_epoch: int | None = None
+    amp: bool | None = None
+    label_smoothing: float = 0.0
+    class_weighting: ClassWeighting = "none"
+    schedule: Schedule = "constant"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("probe", "finetune"):
+            raise ConfigError(f"mode must be probe or finetune, not {self.mode!r}")
+        self._check_ranges()
+        if self.mode == "finetune":
+            self._check_stages()
+
+    def _check_ranges(self) -> None:
+        for name, value, least in (
+            ("epochs", self.epochs, 1),
+            ("batch", self.batch, 1),
+            ("seed", self.seed, 0),
+        ):
+            if value < least:
+                raise ConfigError(f"{name} must be at least {least}, not {value}")
+        rates = {"lr_head": self.lr_head, "weight_decay": self.weight_decay}
+        if self.lr_backbone is not None:
+            rates["lr_backbone"] = self.lr_backbone
+        for name, rate in rates.items():
+            if not 0 <= rate < float("inf") or (rate == 0 and name == "lr_head"):
+                raise ConfigError(f"{name} must be a positive number, not {rate}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing must be at least 0 and below 1, not {self.label_smoothing}")
+        for name, choice, choices in (
+            ("class_weighting", self.class_weighting, get_args(ClassWeighting)),
+            ("schedule", self.schedule, get_args(Schedule)),
+        ):
+            if choice not in choices:
+                raise ConfigError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {choice!r}")
+
+    def _check_stages(self) -> None:
+        if self.lr_backbone is None:
+            raise ConfigError("a finetune needs lr_backbone")
+        if self.epochs < 3:
+            raise ConfigError(
+                f"a finetune has three stages and needs at least 3 epochs, not {self.epochs} "
+                "(use probe for a shorter run)"
+            )
+        second, third = self.stage_starts[1:]
+        if not 0 < second < third < self.epochs:
+            raise ConfigError(
+                f"stages must begin in order within the {self.epochs} epochs: stage 2 at {second}, stage 3 at {third}"
+            )
+
+    @property
+    def stage_starts(self) -> tuple[int, ...]:
+        """Epoch (from 0) at which each stage begins; (0,) for a probe."""
+        if self.mode == "probe":
+            return (0,)
+        second = self.stage2_epoch if self.stage2_epoch is not None else max(1, round(0.1 * self.epochs))
+        third = self.stage3_epoch if self.stage3_epoch is not None else max(2, round(0.3 * self.epochs))
+        return (0, second, third)
+
+    def stage_at(self, epoch: int) -> int:
+        """The stage (1, 2 or 3) that `epoch` (from 0) belongs to."""
+        return sum(epoch >= start for start in self.stage_starts)
+
+    def rates_at(self, epoch: int) -> tuple[float, float | None]:
+        """The learning rates of the head and of the rest in `epoch` (from 0).
+
+        They are a function of the epoch alone: a resumed run has no schedule to take up. A cosine begins at the full
+        rates and would reach 0 with the epoch after the last; it is one over the whole run, whatever the stages.
+        """
+        if self.schedule == "constant":
+            return self.lr_head, self.lr_backbone
+        factor = 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+        return self.lr_head * factor, None if self.lr_backbone is None else self.lr_backbone * factor
+
+    def identity(self) -> dict[str, Any]:
+        """The values that decide the result, with the stages written out. `weights` is not here: the file's
+        content counts, not its name (see `trainable.run.identity`). What came later than the first results is here only
+        where it is not at its default, so that those are not stale."""
+        values = asdict(self)
+        values.pop("weights"), values.pop("stage2_epoch"), values.pop("stage3_epoch")
+        if self.mode == "probe":
+            values.pop("lr_backbone")
+        for name in _LATER_FIELDS:
+            if values[name] == getattr(TrainConfig, name):
+                values.pop(name)
+        return {**values, "stage_starts": list(self.stage_starts)}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run: which data, into which folder, with which configuration.
+
+    Without `test` it is a trial, of which many are compared: it never reads the test set, and leaves no weights.
+    """
+
+    project_root: Path
+    csvs: dict[str, Path]
+    out: Path
+    config: TrainConfig
+    test: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.out.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the split that this run reads."""
+        return PARTS if self.test else PARTS[:2]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run may use. None of it is part of the run's identity.
+
+    `tail` is (epoch from 0, threads): from there on this run has other CPUs to itself.
+
+    `plain` decodes every image and runs every layer in every epoch, which gives the same numbers more slowly; `workers`
+    are its DataLoader's.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    workers: int | None = None
+    plain: bool = False
+    tail: tuple[int, int] | None = None

@@ -1,0 +1,47 @@
+"""All that can be wrong with a run's inputs, found before it starts (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainable.base.config import PARTS
+from trainable.base.errors import Problem
+from trainable.data.tables import ImageTable, read_table
+
+
+def check_tables(csvs: Mapping[str, Path], project_root: Path) -> tuple[dict[str, ImageTable], list[Problem]]:
+    """Read train, val and test of one split and check each by itself and against each other."""
+    read = {part: read_table(csvs[part], project_root) for part in PARTS}
+    tables = {part: table for part, (table, _) in read.items()}
+    problems = [problem for _, found in read.values() for problem in found]
+    if not read["train"][1]:  # else a class may be unknown only because its rows could not be read
+        problems += _label_problems(tables)
+    return tables, problems
+
+
+def _label_problems(tables: Mapping[str, ImageTable]) -> list[Problem]:
+    train = tables["train"]
+    classes = sorted(set(train.labels))
+    if len(classes) < 2:
+        return [
+            Problem(
+                f"has one class only ({classes[0]}); training needs two",
+                str(train.csv),
+                2,
+                train.label_column,
+            )
+        ]
+    known = ", ".join(classes)
+    return [
+        Problem(
+            f"label {row.label!r} is not in the training data",
+            str(tables[part].csv),
+            row.line,
+            tables[part].label_column,
+            f"{train.csv.name}, column '{train.label_column}', has: {known}",
+        )
+        for part in ("val", "test")
+        for row in tables[part].rows
+        if row.label not in classes
+    ]

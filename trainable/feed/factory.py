@@ -1,0 +1,95 @@
+"""Where a run's inputs come from: the pack and the frozen features, or the plain path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from trainable.base.config import TrainConfig
+from trainable.base.errors import CacheFull
+from trainable.cache.images import ImagePack
+from trainable.data.tables import ImageTable
+from trainable.feed.batches import Inputs, PixelInputs, RowInputs
+from trainable.feed.features import FrozenFeatures
+from trainable.feed.plain import ImageBatches, PlainInputs
+from trainable.network.compute import Engine
+from trainable.network.stages import Cut
+
+
+class Supply:
+    """Inputs for each part of a split at each stage. Both paths give the same numbers.
+
+    Args:
+        plain: decode every image and run every layer every time.
+        workers: DataLoader workers of the plain path.
+    """
+
+    def __init__(
+        self, tables: Mapping[str, ImageTable], classes: list[str], config: TrainConfig, *,
+        plain: bool, workers: int, log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.tables, self.classes, self.config = tables, classes, config
+        self.plain, self.workers, self.log = plain, workers, log
+        self.resident = True
+        self._pack: ImagePack | None = None
+        self._ready: dict[tuple[str, int, Engine], Inputs] = {}
+
+    def forget(self) -> None:
+        """Let go of what the last inputs hold: device memory, DataLoader workers."""
+        self._ready.clear()
+
+    def leave_device(self) -> bool:
+        """Let rows stream to the GPU from now on; whether some were kept there."""
+        kept = any(isinstance(inputs, RowInputs) and inputs.resident is not None for inputs in self._ready.values())
+        self.resident = self.resident and not kept
+        return kept
+
+    def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Inputs:
+        """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
+        key = (part, stage, engine)
+        if key not in self._ready:
+            self._ready = {known: inputs for known, inputs in self._ready.items() if known[1:] == (stage, engine)}
+            self._ready[key] = self._make(part, Cut(model, stage), engine)
+        return self._ready[key]
+
+    def _make(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        if not self.plain:
+            try:
+                return self._stored(part, cut, engine)
+            except CacheFull as error:
+                self.log(f"{error}; going on without it, every epoch decodes and computes everything")
+                self.plain = True
+        return self._plain(part, cut, engine)
+
+    def _plain(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        images = ImageBatches(
+            self.tables[part], self.classes, self.config.batch,
+            seed=self._seed(part), workers=self.workers, pin=engine.device.type == "cuda",
+        )  # fmt: skip
+        return PlainInputs(images, cut, engine)
+
+    def _stored(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+        table = self.tables[part]
+        files = [row.file for row in table.rows]
+        if self._pack is None:
+            self._pack = ImagePack()
+        self._pack.fill(files)
+        rows, digests = self._pack.rows(files)
+        corrupt = {row.path for row, flag in zip(table.rows, rows.flags, strict=True) if flag}
+        index = {name: i for i, name in enumerate(self.classes)}
+        labels = [index[label] for label in table.labels]
+        both_flips = cut.stage < 3 and part == "train"
+        kind: type[RowInputs] = PixelInputs
+        if cut.stage < 3:
+            features = FrozenFeatures(self._pack, cut.model, cut.stage, engine)
+            if self.config.mode == "finetune" and cut.stage == 1:
+                features.fill_trunk(digests, both_flips=both_flips)
+            rows, kind = features.rows(digests, both_flips=both_flips), RowInputs
+        return kind(
+            rows, labels, corrupt, self.config.batch,
+            seed=self._seed(part), device=engine.device, both_flips=both_flips, resident=self.resident,
+        )  # fmt: skip
+
+    def _seed(self, part: str) -> int | None:
+        return self.config.seed if part == "train" else None

@@ -1,0 +1,140 @@
+"""Frozen features: what the frozen layers make of an image, computed once (Nautilus' idea, made exact).
+
+Stage 1 and the probe: 1024 numbers, 4 KB a flip in float32. Stage 2: 96 x 5 x 5, 9.6 KB. A row is keyed by the image's
+content and its flip; a folder of rows by everything else that decides the numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import torch
+from torch import Tensor, nn
+
+from trainable.base.errors import CacheFull
+from trainable.cache.hashes import digest
+from trainable.cache.images import ImagePack
+from trainable.cache.rows import Compute, Rows, RowStore
+from trainable.network.compute import Engine
+from trainable.network.device import device_name
+from trainable.network.pixels import normalise
+from trainable.network.stages import HEAD_INPUTS, TRUNK_SHAPE, Cut
+
+AS_IS, MIRRORED = "0", "1"
+FORWARD_ROWS = 256
+"""Images per pass through the frozen layers; any number from 64 gives the same rows."""
+
+# Channels last, as the network has them.
+_SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
+
+
+class FrozenFeatures:
+    """The rows at the boundary of stage 1 or 2, for one model as it is now."""
+
+    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Engine) -> None:
+        self.pack, self.engine, self.cut = pack, engine, Cut(model, stage)
+        self.store = self._store(stage)
+
+    def _store(self, stage: int) -> RowStore:
+        about = {
+            "stage": stage,
+            "weights": _weights_digest(Cut(self.cut.model, stage).frozen_modules()),
+            "dtype": str(self.engine.frozen_dtype),
+            "device": device_name(self.engine.device),
+            "kernels": torch.backends.cpu.get_cpu_capability() if self.engine.device.type == "cpu" else "",
+            "threads": torch.get_num_threads() if self.engine.device.type == "cpu" else 0,
+            "torch": torch.__version__,
+            "images": self.pack.store.folder.name,
+        }
+        folder = self.pack.root / "features" / digest(about)[:32]
+        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype, about=about)
+
+    def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
+        """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
+
+        Raises:
+            CacheFull: they do not fit.
+        """
+        keys = _keys(digests, both_flips=both_flips)
+        if self.store.missing(keys):
+            self.store.fill(keys, self._from_trunk(keys) or self._from_pixels(digests))
+        return self.store.rows(keys)
+
+    def fill_trunk(self, digests: Sequence[str], *, both_flips: bool) -> None:
+        """Before stage 1 of a run that has a stage 2: its rows now, since stage 1's come from them, so that an image
+        goes through the lower layers once. A cache without room for them is left in stage 2 at the latest."""
+        keys = _keys(digests, both_flips=both_flips)
+        if self.store.missing(keys):
+            with suppress(CacheFull):
+                FrozenFeatures(self.pack, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
+
+    def _from_pixels(self, digests: Sequence[str]) -> Compute:
+        images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
+        place = {digest: number for number, digest in enumerate(digests)}
+
+        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+            at = [place[key[:-1]] for key in keys]
+            mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
+            rows = frozen_rows(self.cut, self.engine, images.gather(torch.tensor(at)), mirrored)
+            return rows, [images.flags[number] for number in at]
+
+        return compute
+
+    def _from_trunk(self, keys: list[str]) -> Compute | None:
+        """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
+        if self.cut.stage != 1 or (store := self._store(2)).missing(keys):
+            return None
+        trunk = store.rows(keys)  # held as well
+        place = {key: number for number, key in enumerate(keys)}
+
+        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+            at = [place[key] for key in keys]
+            stored = trunk.gather(torch.tensor(at)).permute(0, 3, 1, 2)
+            rows = _in_parts(lambda x: self.cut.from_trunk(x.to(self.engine.device)), self.cut, self.engine, stored)
+            return rows, [trunk.flags[number] for number in at]
+
+        return compute
+
+
+def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
+    flips = (AS_IS, MIRRORED) if both_flips else (AS_IS,)
+    return [image + flip for image in digests for flip in flips]
+
+
+def frozen_rows(cut: Cut, engine: Engine, pixels: Tensor, mirrored: Tensor) -> Tensor:
+    """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
+    turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
+    return _in_parts(lambda x: cut.frozen(normalise(x, engine.device)), cut, engine, turned)
+
+
+def _in_parts(forward: Callable[[Tensor], Tensor], cut: Cut, engine: Engine, x: Tensor) -> Tensor:
+    """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
+    size = min(FORWARD_ROWS, engine.micro_batch or FORWARD_ROWS)
+    with _eval_mode(cut.frozen_modules()), torch.no_grad(), engine.autocast():
+        out = torch.cat([forward(part).cpu() for part in x.split(size)])
+    return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
+
+
+@contextmanager
+def _eval_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Each layer by itself gets its mode back: a slice of a Sequential says nothing about those in it."""
+    modes = [(layer, layer.training) for module in modules for layer in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _weights_digest(modules: Sequence[nn.Module]) -> str:
+    """SHA-256 of all parameters and buffers."""
+    found = hashlib.sha256()
+    for module in modules:
+        for name, tensor in module.state_dict().items():
+            found.update(name.encode())
+            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

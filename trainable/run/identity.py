@@ -1,0 +1,75 @@
+"""What a step's result depends on, as digests: data, weights and configuration (no torch).
+
+Two runs with the same identity give the same result, so a finished one need not be run again. Workers, devices,
+versions and verbosity are recorded in the manifest but are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainable.base.config import PARTS, TrainConfig
+from trainable.base.errors import ConfigError
+from trainable.cache.hashes import ImageHashes, digest, file_digest
+from trainable.data.tables import ImageTable
+
+Identity = dict[str, Any]
+
+
+IMAGENET_WEIGHTS = "MobileNet_V3_Small_Weights.IMAGENET1K_V1"
+
+
+def table_digests(table: ImageTable, hashes: Mapping[Path, str]) -> dict[str, str]:
+    """Digests of a table's rows and of its images' contents, in row order."""
+    rows = [[row.path, row.label, *(row.box or ())] for row in table.rows]
+    return {"rows": digest(rows), "images": digest([hashes[row.file] for row in table.rows])}
+
+
+def weights_identity(weights: str) -> str:
+    """`imagenet` and `none` by name, a file by its content."""
+    if weights == "none":
+        return "none"
+    if weights == "imagenet":
+        return IMAGENET_WEIGHTS
+    path = Path(weights)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise ConfigError(f"--weights {weights}: {what} (imagenet, none, or the path of a state dict)")
+    return f"sha256:{file_digest(path)}"
+
+
+def data_identity(tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
+    """Digests of train, val and test: the data's part of a run's identity.
+
+    Args:
+        tables: of the parts that the run reads; a trial does not depend on the test set.
+    """
+    parts = [part for part in PARTS if part in tables]
+    contents = hashes.of(row.file for part in parts for row in tables[part].rows)
+    return {part: table_digests(tables[part], contents) for part in parts}
+
+
+def run_identity(config: TrainConfig, data: Identity, weights: str) -> Identity:
+    """The identity of a run from its parts (see `data_identity`, `weights_identity`)."""
+    return {"data": data, "weights": weights, "config": config.identity()}
+
+
+def training_identity(config: TrainConfig, tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
+    """The identity of one training run; compared key by key to say what changed."""
+    return run_identity(config, data_identity(tables, hashes), weights_identity(config.weights))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What changed from one identity to another, in words such as `config.lr_head 0.0005 -> 0.0007`."""
+    found: list[str] = []
+    for key in dict.fromkeys((*old, *new)):
+        before, after = old.get(key), new.get(key)
+        name = f"{prefix}{key}"
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{name}.")
+        elif before != after:
+            hidden = any(isinstance(v, str) and len(v) >= 64 for v in (before, after))
+            found.append(f"{name} changed" if hidden else f"{name} {before} -> {after}")
+    return found
