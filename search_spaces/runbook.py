@@ -20,11 +20,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One line of the runbook. `folder` is its name on disk (section 6).
-
-    A trial of a sweep is the line with other values: `trial` is its own folder's name, below the experiment's; without
-    `test` it never sees the test rows.
-    """
+    """One line of the runbook. `folder` is its name on disk (section 6)."""
 
     name: str
     split: str
@@ -35,17 +31,10 @@ class Experiment:
     batch: int | None = None
     lr_head: float | None = None
     lr_backbone: float | None = None
-    trial: str = ""
-    test: bool = True
 
     @property
     def trains(self) -> bool:
         return self.method != "faceapi"
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts of its split that a training run reads."""
-        return ("train", "val", "test") if self.test else ("train", "val")
 
 
 def _faceapi(split: str, published: Published) -> Experiment:

@@ -8,21 +8,21 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import Step, trainings
 from orchestrator.reporting.summary import duration
-from orchestrator.sweeps.estimate import START_UP, Load, confirmation_load, fixed_load, sweep_load
+from orchestrator.sweeps.estimate import START_UP, Load, confirmation_load, fixed_load, planned_trials, sweep_load
 from orchestrator.sweeps.speed import Speed, measured
 from orchestrator.sweeps.sweep import Sweep
 
 
 def print_estimate(console: Console, steps: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
     """Trials, epochs and time of each sweep and of everything, in 80 columns."""
-    speed = measured(max(config.batch for config in (sweep.default.config for sweep in sweeps) if config))
+    speed = measured(max(sweep.default.config.batch for sweep in sweeps))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Sweep", no_wrap=True)
     for name in ("Trials", "Epochs", "Time", "On new seeds", "Epochs", "Time"):
         table.add_column(name, justify="right")
-    fixed = fixed_load(steps)
+    fixed = fixed_load(trainings(steps))
     if fixed.trials:
         table.add_row("the experiments", f"{fixed.trials}", f"{fixed.epochs}", _time(fixed, speed), "–", "–", "–")
     total = fixed
@@ -31,7 +31,7 @@ def print_estimate(console: Console, steps: Sequence[Step], sweeps: Sequence[Swe
         again = confirmation_load(sweep) if sweep.options.confirm else Load()
         total += load + again
         table.add_row(
-            sweep.base.name, f"{load.trials} of {len(sweep.trials)}", f"{load.epochs}", _time(load, speed),
+            sweep.name, f"{load.trials} of {len(planned_trials(sweep))}", f"{load.epochs}", _time(load, speed),
             f"{again.trials}", f"{again.epochs}", _time(again, speed),
         )  # fmt: skip
     console.print(table)

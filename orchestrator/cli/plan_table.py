@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import Step, TrainingStep
 
 _COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
 
@@ -32,8 +32,8 @@ def print_plan(console: Console, steps: Sequence[Step], *, running: bool, more: 
         table.add_row(
             step.name,
             "/".join(map(str, step.rows)),
-            str(step.config.epochs) if step.config else "–",
-            str(step.config.batch) if step.config else "–",
+            str(step.config.epochs) if isinstance(step, TrainingStep) else "–",
+            str(step.config.batch) if isinstance(step, TrainingStep) else "–",
             f"[{_COLOURS[step.status]}]{step.status}[/]",
             escape(step.why),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,20 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from orchestrator.planning.planner import Step
-from trainable.run.history import epoch_line
+from orchestrator.cli.terminal import restore_terminal
+from orchestrator.planning.steps import Confirmation, Step, TrainingStep, Trial
+from trainable.base.errors import Failure
+from trainable.run.history import TrialHistory, epoch_line
 
 
 class ProgressView:
-    """Takes the events of training and FaceAPI, from any thread, and remembers how each experiment ended.
+    """Shows the events of a run, from any thread, and remembers what failed (see `execution.view.RunView`).
 
-    Events: "start", "epoch" (a Tune result), "progress" (rows done, rows), "done", "stopped" (why), "failed" (message).
     The trials of a sweep share a bar, and so do its confirmations.
     """
 
-    def __init__(self, console: Console, steps: Sequence[Step], *, verbose: bool) -> None:
+    def __init__(self, console: Console, *, verbose: bool) -> None:
         self.console, self.verbose = console, verbose
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, Failure] = {}
         self._lock = threading.Lock()
         self._bars = Progress(
             TextColumn("{task.description:<17}"),
@@ -38,22 +39,8 @@ class ProgressView:
             redirect_stderr=False,
         )
         self._images: TaskID | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._sweeps: dict[str, TaskID] = {}
-        self.add(steps)
-
-    def add(self, steps: Sequence[Step]) -> None:
-        """Bars for what is to come."""
-        trials: dict[str, list[Step]] = {}
-        for step in steps:
-            if step.sweep is not None:
-                trials.setdefault(step.sweep + (" again" if step.experiment.test else " sweep"), []).append(step)
-                continue
-            total = step.config.epochs if step.config else step.rows[0]
-            self._tasks[step.name] = self._bars.add_task(step.name, total=total, note="waiting", start=False)
-        for title, members in trials.items():
-            task = self._bars.add_task(title, total=len(members), note="waiting", start=False)
-            self._sweeps |= {step.name: task for step in members}
+        self._own: dict[str, TaskID] = {}
+        self._shared: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -64,18 +51,28 @@ class ProgressView:
     ) -> None:
         self._bars.stop()
 
+    def abandon(self) -> None:
+        restore_terminal()
+
+    def add(self, steps: Sequence[Step], unchosen: Collection[str] = ()) -> None:
+        shared: dict[str, list[str]] = {}
+        for step in steps:
+            if isinstance(step, Trial | Confirmation):
+                kind = "sweep" if isinstance(step, Trial) else "again"
+                shared.setdefault(f"{step.experiment.name} {kind}", []).append(step.name)
+                continue
+            total = step.config.epochs if isinstance(step, TrainingStep) else step.rows[0]
+            self._own[step.name] = self._bars.add_task(step.name, total=total, note="waiting", start=False)
+        for name in unchosen:
+            shared.setdefault(f"{name.partition('#')[0]} sweep", []).append(name)
+        for title, names in shared.items():
+            task = self._bars.add_task(title, total=len(names), note="waiting", start=False)
+            self._shared |= dict.fromkeys(names, task)
+
     def say(self, text: str) -> None:
         self.console.print(escape(text), highlight=False, soft_wrap=True)
 
-    def __call__(self, name: str, event: str, value: Any) -> None:
-        with self._lock:
-            getattr(self, f"_on_{event}")(name, value)
-
-    def _update(self, name: str, **fields: Any) -> None:
-        self._bars.update(self._tasks[name], **fields)
-
     def decoded(self, there: int, wanted: int) -> None:
-        """A bar for the image pack, while it grows."""
         with self._lock:
             if there < wanted and self._images is None:
                 self._images = self._bars.add_task("images", total=wanted, note="decoding")
@@ -83,50 +80,52 @@ class ProgressView:
                 note = "decoding" if there < wanted else "[green]decoded[/]"
                 self._bars.update(self._images, completed=there, note=note)
 
-    def _on_start(self, name: str, _: None) -> None:
-        if name in self._sweeps:
-            self._bars.start_task(self._sweeps[name])
-            self._bars.update(self._sweeps[name], note="")
-            return
-        self._bars.start_task(self._tasks[name])
-        self._update(name, note="")
-        if not self.console.is_terminal:
+    # -- events
+
+    def started(self, name: str) -> None:
+        task = self._shared.get(name, self._own.get(name))
+        assert task is not None
+        self._bars.start_task(task)
+        self._bars.update(task, note="")
+        if name in self._own and not self.console.is_terminal:
             self.say(f"{name}: started")
 
-    def _on_epoch(self, name: str, row: dict[str, Any]) -> None:
+    def epoch(self, name: str, row: Mapping[str, Any]) -> None:
         note = f"stage {row['stage']}  val F1 {row['val_macro_f1']:.4f}"
-        if name not in self._sweeps:
+        if name in self._own:
             self._update(name, completed=row["epoch"], note=note)
         if self.verbose:
             self.say(f"{name}: {epoch_line(row, row['epochs'])}")
 
-    def _on_progress(self, name: str, value: tuple[int, int]) -> None:
-        self._update(name, completed=value[0], total=value[1])
+    def progress(self, name: str, done: int, rows: int) -> None:
+        self._update(name, completed=done, total=rows)
         if self.verbose:
-            self.say(f"{name}: {value[0]}/{value[1]} images")
+            self.say(f"{name}: {done}/{rows} images")
 
-    def _on_done(self, name: str, _: None) -> None:
+    def finished(self, name: str) -> None:
         self.failures.pop(name, None)
-        if name in self._sweeps:
+        if name in self._shared:
             self._trial_ended(name, "done")
             return
         self._update(name, note="[green]done[/]")
-        self._bars.stop_task(self._tasks[name])
+        self._bars.stop_task(self._own[name])
         if not self.console.is_terminal:
             self.say(f"{name}: done")
 
-    def _on_stopped(self, name: str, why: str) -> None:
+    def stopped(self, name: str, why: str, history: TrialHistory | None) -> None:
         self._trial_ended(name, why)
 
-    def _on_failed(self, name: str, message: str) -> None:
-        self.failures[name] = message
-        if name not in self._sweeps:
+    def failed(self, name: str, failure: Failure) -> None:
+        self.failures[name] = failure
+        if name in self._own:
             self._update(name, note="[red]failed[/]")
-            self._bars.stop_task(self._tasks[name])
-        self.say(f"{name}: failed: {message}")
+            self._bars.stop_task(self._own[name])
+        self.say(f"{name}: failed: {failure.message}")
+
+    def _update(self, name: str, **fields: Any) -> None:
+        self._bars.update(self._own[name], **fields)
 
     def _trial_ended(self, name: str, how: str) -> None:
-        task = self._sweeps[name]
-        self._bars.update(task, advance=1, note=f"{name}: {how}")
+        self._bars.update(self._shared[name], advance=1, note=escape(f"{name}: {how}"))
         if self.verbose or not self.console.is_terminal:
             self.say(f"{name}: {how}")

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -56,11 +56,12 @@ from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.lock import is_running
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.planning.planner import Planner, Step
+from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
+from orchestrator.planning.steps import FaceApiEvaluation, Run, Step
 from orchestrator.sweeps.configurations import plan_spaces
-from orchestrator.sweeps.confirmation import left
+from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.runbook import Experiment
@@ -146,7 +147,7 @@ def plan(
     )
     settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
     planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
-    print_plan(Console(), steps, running=is_running(planner.paths), more=left(sweeps, planner))
+    print_plan(Console(), steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
     if sweeps:
         from orchestrator.cli.estimate_table import print_estimate
 
@@ -203,7 +204,7 @@ def _plan(
     *,
     fixed: bool = True,
     fresh: bool,
-) -> tuple[Planner, list[Step], list[Sweep]]:
+) -> tuple[Planner, list[Run | FaceApiEvaluation], list[Sweep]]:
     """The experiments, and a sweep of each that trains.
 
     Args:
@@ -217,7 +218,7 @@ def _plan(
         raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
     spaces = plan_spaces(planner.inputs.configs, options)
     steps = planner.plan(experiments, fresh=fresh)
-    bases = [step for step in steps if step.config is not None]
+    bases = [step for step in steps if isinstance(step, Run)]
     return (
         planner,
         steps,
@@ -237,13 +238,20 @@ def _run(
     fresh: bool,
     verbose: bool,
 ) -> None:
+    from orchestrator.cli.progress import ProgressView
     from orchestrator.execution.runner import run_steps
 
     console = Console()
-    outcome = run_steps(steps, planner, hardware, console, fresh=fresh, verbose=verbose, sweeps=sweeps)
+
+    def make_view(terminal: TextIO) -> ProgressView:
+        look = Console(file=terminal, force_terminal=console.is_terminal, width=console.width)
+        return ProgressView(look, verbose=verbose)
+
+    preload = ["orchestrator.reporting.report"]
+    outcome = run_steps(steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload)
     _report_sweeps(sweeps, planner, console, alone=not steps)
     if steps:
-        write_report(planner.paths, console, outcome.failures)
+        write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     raise typer.Exit(outcome.exit_code)
 

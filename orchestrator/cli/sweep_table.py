@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.reporting.sweep_results import Confirmed, SweepResult, Trial
+from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow
 
 SHOWN = 8
 
@@ -19,7 +19,7 @@ def print_sweep(console: Console, result: SweepResult) -> None:
     sweep = result.sweep
     trials = sorted(result.trials, key=_order)
     finished = sum(trial.record.finished for trial in trials)
-    console.print(f"\n[bold]{sweep.base.name}[/]: sweep {escape(sweep.options.space)}, {len(trials)} trials, "
+    console.print(f"\n[bold]{sweep.name}[/]: sweep {escape(sweep.options.space)}, {len(trials)} trials, "
                   f"{finished} to the end", highlight=False, soft_wrap=True)  # fmt: skip
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("#", justify="right")
@@ -30,13 +30,15 @@ def print_sweep(console: Console, result: SweepResult) -> None:
     table.add_column("Ended", overflow="fold")
     for trial in trials[:SHOWN]:
         table.add_row(
-            f"{trial.number}", *(f"{value}" for value in trial.values.values()), f"{len(trial.record.scores)}",
-            "–" if trial.record.best is None else f"{trial.record.best:.4f}",
+            f"{trial.number}", *(f"{value}" for value in trial.values.values()), f"{len(trial.record.history)}",
+            "–" if trial.record.history.best is None else f"{trial.record.history.best:.4f}",
             escape(trial.record.why) + (" (default)" if trial.number == 0 else ""),
         )  # fmt: skip
     console.print(table)
     if len(trials) > SHOWN:
-        console.print(f"and {len(trials) - SHOWN} more in reports/sweeps/{sweep.base.folder}.csv", highlight=False)
+        console.print(
+            f"and {len(trials) - SHOWN} more in reports/sweeps/{sweep.experiment.folder}.csv", highlight=False
+        )
     for line in conclusions(result):
         console.print(escape(line), highlight=False, soft_wrap=True)
 
@@ -51,7 +53,7 @@ def conclusions(result: SweepResult) -> list[str]:
     alone = "validation macro-F1 on one seed, which is partly luck"
     how = "mean validation macro-F1 over new seeds" if result.confirmed else alone
     what = "the default" if result.chosen.number == 0 else f"#{result.chosen.number}"
-    return [*lines, f"chosen: {what} ({how}); reports/sweeps/{result.sweep.base.folder}_best.json"]
+    return [*lines, f"chosen: {what} ({how}); reports/sweeps/{result.sweep.experiment.folder}_best.json"]
 
 
 def _sentence(found: Confirmed) -> str:
@@ -69,5 +71,5 @@ def _mean_sd(values: tuple[float, ...]) -> str:
     return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
-def _order(trial: Trial) -> tuple[bool, float, int]:
-    return (not trial.record.finished, -(trial.record.best or 0.0), trial.number)
+def _order(trial: TrialRow) -> tuple[bool, float, int]:
+    return (not trial.record.finished, -(trial.record.history.best or 0.0), trial.number)

@@ -1,7 +1,8 @@
-"""What a run needs besides Ray, made ready while Ray and the first trials start: checked weights, the image pack."""
+"""What a run needs besides Ray, loaded while Ray and the first trials start: weights, images, modules."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -11,43 +12,47 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import TrainingStep
 from trainable.base.errors import CacheFull, ExperimentError
 
 Progress = Callable[[int, int], None]
 
 
-class Over(threading.Event):
-    """Set where the run must not go on: by itself, or because the user's `stop` is, which it never sets.
-
-    A user's second signal ends the process at once, so the first one must find `stop` as the user left it.
-    """
-
-    def __init__(self, stop: threading.Event) -> None:
-        super().__init__()
-        self._stop = stop
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._stop.is_set()
-
-
-class Preparation:
-    """Runs in a thread of its own while the `with` block does.
-
-    `over` is set where it failed, and where `stop` is.
+class Preload:
+    """Works in a thread of its own while the `with` block runs.
 
     Args:
-        steps: the MobileNet steps to come.
-        files: their images, for the pack; () to leave it.
-        progress: called with the number of images that are there and of those that are wanted.
+        steps: the trainings to come, whose weights are checked.
+        files: their images, to be decoded; () to leave them.
+        progress: called with the number of images that are decoded and of those that are wanted.
         stop: set where the user wants the run to end.
+        first: modules that are imported at the beginning.
+        last: modules that are imported at the end, when nothing else is left to do.
     """
 
-    def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
-        self.steps, self.files, self.progress, self.over = steps, files, progress, Over(stop)
+    def __init__(
+        self,
+        steps: Sequence[TrainingStep],
+        files: Sequence[Path],
+        progress: Progress,
+        stop: threading.Event,
+        *,
+        first: Sequence[str] = (),
+        last: Sequence[str] = (),
+    ) -> None:
+        self.steps, self.files, self.progress, self.first, self.last = steps, files, progress, first, last
+        self._stop, self._failed = stop, threading.Event()
         self._error: BaseException | None = None
         self._checked = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="preload", daemon=True)
+
+    def over(self) -> bool:
+        """Whether the run must not go on: the user wants it to end, or the preload has failed.
+
+        A failure does not set the user's `stop`. The user's second signal ends the process at once, so the first one
+        must find `stop` as the user left it.
+        """
+        return self._failed.is_set() or self._stop.is_set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -56,11 +61,11 @@ class Preparation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What is wrong with the weights is told before what else went wrong meanwhile."""
+        """What is wrong with the weights is reported before anything else that went wrong meanwhile."""
         if kind is None:
             self.finish()
         elif kind is not KeyboardInterrupt:
-            self.over.set()
+            self._failed.set()
             self._checked.wait()
             if self._error is not None:
                 raise self._error
@@ -69,7 +74,7 @@ class Preparation:
         """Wait until everything is ready.
 
         Raises:
-            ConfigError: the weights are not to be had.
+            ConfigError: the weights are unavailable.
         """
         while self._thread.is_alive():
             self._thread.join(0.5)  # a plain join would keep signals waiting
@@ -77,25 +82,26 @@ class Preparation:
             raise self._error
 
     def _run(self) -> None:
-        # The trials' processes, to which Ray gives a priority of 15, import the same, and are who is waited for.
+        # The trials' processes import the same modules and are waited for; Ray gives them a priority of 15.
         if sys.platform == "linux":  # where threads have priorities of their own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         try:
-            if self.steps:
-                import orchestrator.execution.tuner  # brings Tune, a second's import
+            for module in self.first:
+                importlib.import_module(module)
             _check_weights(self.steps)
             self._checked.set()
-            if self.files and not self.over.is_set():
-                self._fill_pack()
-            import orchestrator.reporting.report  # noqa: F401 (needed at the end, when nothing else is left to do)
+            if self.files and not self.over():
+                self._decode_images()
+            for module in self.last:
+                importlib.import_module(module)
         except BaseException as error:  # raised where it is waited for
             self._error = error
-            self.over.set()
+            self._failed.set()
         finally:
             self._checked.set()
 
-    def _fill_pack(self) -> None:
-        """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
+    def _decode_images(self) -> None:
+        """Decode on all CPUs. The trials report what is wrong with an image or with the cache."""
         from trainable.cache.images import ImagePack
 
         pack = ImagePack()
@@ -107,16 +113,16 @@ class Preparation:
                 nonlocal there
                 there += n
                 self.progress(there, len(digests))
-                if self.over.is_set():
+                if self.over():
                     raise ExperimentError("stopped")
 
             advance(0)
             pack.fill(self.files, advance=advance)
 
 
-def _check_weights(steps: Sequence[Step]) -> None:
+def _check_weights(steps: Sequence[TrainingStep]) -> None:
     """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
-    configs = {step.config.weights: step.config for step in steps if step.config}
+    configs = {step.config.weights: step.config for step in steps}
     configs.pop("none", None)
     if configs:
         from trainable.network.model import build_model

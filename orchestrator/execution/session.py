@@ -6,88 +6,42 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
+from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.events import RunEvents
+from orchestrator.execution.executor import Training
+from orchestrator.execution.queue import TrainingQueue
 from orchestrator.planning.ray_environment import set_environment
-from trainable.base.errors import ConfigError
+from trainable.base.errors import ConfigError, ExperimentError, Failure
+from trainable.run.job import Job
+
+T = TypeVar("T")
 
 MEMORY_SHARE = 0.9
-"""The part of a node's memory that trials may fill; the rest is Ray's, the driver's and FaceAPI's."""
+"""The part of a node's memory that trainings may fill; the rest is Ray's, the driver's and FaceAPI's."""
+
+TASK_RETRIES = 2
 
 
-@dataclass(frozen=True)
-class Share:
-    """What one trial gets."""
+def _measure_trials_per_gpu(job: Job, most: int) -> int:
+    from trainable.probes.trials_per_gpu import trials_per_gpu  # and torch, which the driver does without
 
-    cpus: int
-    gpus: float
-
-    @property
-    def device(self) -> str:
-        return "cuda" if self.gpus else "cpu"
+    return trials_per_gpu(job, most)
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The live nodes' CPUs and GPUs, and bytes of memory for trials."""
+class RayExecutor:
+    """Runs trainings and tasks on Ray. What Ray and its libraries print goes to a log file, away from the terminal."""
 
-    nodes: tuple[tuple[int, float], ...]
-    memory: tuple[int, ...] = ()
-
-    @property
-    def cpus(self) -> int:
-        return sum(cpus for cpus, _ in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        return sum(gpus for _, gpus in self.nodes)
-
-    def share(self, trials: int, device: str, cpus: int | None, gpus: float | None) -> Share:
-        """A GPU per trial where there are GPUs (or `gpus` of one), else CPUs so that all trials run at once if they
-        can, and every CPU is used. `device`, `cpus` and `gpus` are the user's wishes.
-
-        Raises:
-            ConfigError: no node can ever hold such a trial; Tune would wait for one without a word.
-        """
-        if device == "cuda" and not self.gpus:
-            raise ConfigError("--device cuda: no node of this cluster has a GPU (use --device cpu or auto)")
-        on_gpu = device != "cpu" and bool(self.gpus) and gpus != 0
-        if not on_gpu and gpus:
-            raise ConfigError(f"--gpus-per-trial {gpus:g}: there is no GPU for it here")
-        gpu_share = (gpus or 1.0) if on_gpu else 0.0
-        hosts = [(c, g) for c, g in self.nodes if g >= gpu_share]
-        if not hosts:
-            raise ConfigError(f"--gpus-per-trial {gpu_share:g}: no node has as many GPUs")
-        most = max(c for c, _ in hosts)
-        if not most:
-            raise ConfigError(f"no node{' with a GPU' if on_gpu else ''} has a CPU; a trial needs one")
-        if cpus is not None and cpus > most:
-            raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
-        return Share(cpus or self._cpus_per_trial(hosts, trials, gpu_share), gpu_share)
-
-    def slots(self, share: Share) -> list[int]:
-        """How many trials run at once on each node."""
-        return [_slots([node], share.cpus, share.gpus) for node in self.nodes]
-
-    @staticmethod
-    def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
-        wanted = max(1, min(trials, _slots(hosts, 1, gpus)))
-        return max((n for n in range(1, max(c for c, _ in hosts) + 1) if _slots(hosts, n, gpus) >= wanted), default=1)
-
-
-def _slots(nodes: Sequence[tuple[int, float]], cpus: int, gpus: float) -> int:
-    return sum(min(c // cpus, int(g / gpus) if gpus else c) for c, g in nodes)
-
-
-class Session:
-    """A running Ray, with the terminal kept for us: what Ray and its libraries print goes to a log file."""
+    modules: tuple[str, ...] = ("orchestrator.execution.tuner",)
 
     def __init__(self, terminal: TextIO, log: Path) -> None:
         self.terminal, self.log = terminal, log
+        self._references: dict[Future[Any], Any] = {}
 
     def connect(self, address: str | None, cpus: int | None = None) -> Cluster:
         """Start Ray on this machine, or join the cluster at `address`.
@@ -123,9 +77,68 @@ class Session:
             tuple(int(MEMORY_SHARE * r.get("memory", 0)) for r in alive),
         )
 
+    def train(
+        self,
+        queue: TrainingQueue,
+        jobs: Callable[[str], Training],
+        folder: Path,
+        *,
+        events: RunEvents,
+        stop: Callable[[], bool],
+    ) -> None:
+        from orchestrator.execution.tuner import train
+
+        train(queue, jobs, folder, events=events, stop=stop)
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        import ray
+
+        task = ray.remote(
+            num_cpus=0,  # queued tasks that ask for CPUs keep trainings from starting
+            max_retries=TASK_RETRIES,
+            retry_exceptions=[ExperimentError],
+            scheduling_strategy="SPREAD",
+        )(function)
+        reference = task.remote(*arguments)
+        future: Future[T] = reference.future()
+        self._references[future] = reference
+        return future
+
+    def cancel(self, future: Future[Any]) -> None:
+        import ray
+
+        ray.cancel(self._references[future])  # raises in the task, which then ends its Node; killing would not
+
+    def ship(self, value: Any) -> Any:
+        import ray
+
+        return ray.put(value)
+
+    def trials_per_gpu(
+        self,
+        job: Job,
+        most: int,
+        stop: Callable[[], bool],
+        measure: Callable[[Job, int], int] = _measure_trials_per_gpu,
+    ) -> int:
+        """See `Executor`. `measure` runs in a process that has the GPU."""
+        import ray
+        from ray.exceptions import RayError
+
+        task = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(measure).remote(job, most)
+        try:
+            while not ray.wait([task], timeout=0.5)[0]:
+                if stop():
+                    ray.cancel(task, force=True)
+                    return 1
+            count: int = ray.get(task)
+        except RayError as error:
+            raise ConfigError(f"--trials-per-gpu auto: {Failure.of(error).message} (give a number instead)") from error
+        return count
+
 
 @contextlib.contextmanager
-def session(log_folder: Path) -> Iterator[Session]:
+def ray_executor(log_folder: Path) -> Iterator[RayExecutor]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
     set_environment()
     log_folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +151,7 @@ def session(log_folder: Path) -> Iterator[Session]:
         os.dup2(stream.fileno(), 2)
     terminal = os.fdopen(saved[0], "w", encoding=sys.stdout.encoding or "utf-8", errors="replace", closefd=False)
     try:
-        yield Session(terminal, log)
+        yield RayExecutor(terminal, log)
     finally:
         if "ray" in sys.modules:
             sys.modules["ray"].shutdown()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.planning.costs import epoch_costs
-from orchestrator.planning.planner import Step, longest_first
+from orchestrator.planning.steps import TrainingStep, longest_first
 
 FIRST_TOUCH = 3.0
 """What an image of a process's first stage-3 batch costs once on top, in training steps of one: the system hands out
@@ -21,7 +21,7 @@ LEAST_IMAGES = 4096
 """Fewer training steps than that are not worth another number of threads."""
 
 
-def tail(steps: Sequence[Step], slots: int) -> tuple[str, int] | None:
+def tail(steps: Sequence[TrainingStep], slots: int) -> tuple[str, int] | None:
     """Which trial is alone at the end, and from which epoch (from 0) on; None where that is not worth it.
 
     Args:
@@ -31,7 +31,7 @@ def tail(steps: Sequence[Step], slots: int) -> tuple[str, int] | None:
     if not 1 < slots <= len(steps):
         return None
     free, held = [0.0] * slots, [0] * slots
-    ends: list[tuple[float, float, Step, list[float]]] = []
+    ends: list[tuple[float, float, TrainingStep, list[float]]] = []
     for step in longest_first(steps):
         slot = free.index(min(free))
         began = free[slot]
@@ -43,10 +43,9 @@ def tail(steps: Sequence[Step], slots: int) -> tuple[str, int] | None:
     return _epoch_after(last, costs, alone_from - began)
 
 
-def _costs(step: Step, held: int) -> tuple[list[float], int]:
+def _costs(step: TrainingStep, held: int) -> tuple[list[float], int]:
     """`epoch_costs`, and what it takes to get memory in a process that has had batches of `held` images; those that it
     has had afterwards."""
-    assert step.config is not None
     costs = epoch_costs(step.config, step.rows)
     if step.config.mode != "finetune":
         return costs, held
@@ -55,9 +54,8 @@ def _costs(step: Step, held: int) -> tuple[list[float], int]:
     return costs, max(images, held)
 
 
-def _epoch_after(step: Step, costs: Sequence[float], work: float) -> tuple[str, int] | None:
+def _epoch_after(step: TrainingStep, costs: Sequence[float], work: float) -> tuple[str, int] | None:
     """The first epoch of stage 3 that begins after `work`, where enough of them are left."""
-    assert step.config is not None
     done = 0.0
     for epoch, cost in enumerate(costs):
         if done >= work and step.config.stage_at(epoch) == 3 and sum(costs[epoch:]) >= LEAST_IMAGES:

@@ -34,29 +34,26 @@ class ProjectPaths:
     # -- results
 
     def run(self, experiment: Experiment) -> RunPaths:
-        if experiment.trial:
-            return RunPaths(self.trials(experiment) / experiment.trial)
+        """The folder of an experiment's fixed run."""
         return RunPaths(self._classifier / "runs" / experiment.folder)
 
     def trials(self, experiment: Experiment) -> Path:
         """The folder of an experiment's sweeps."""
         return self._classifier / "sweeps" / experiment.folder
 
+    def trial(self, experiment: Experiment, folder: str) -> RunPaths:
+        """The folder of one trial or confirmation of the experiment's sweeps."""
+        return RunPaths(self.trials(experiment) / folder)
+
     def faceapi_results(self, experiment: Experiment) -> Path:
         return self.output / "models" / "faceapi_baseline" / "results" / f"{experiment.folder}_eval.csv"
 
     def manifest(self, experiment: Experiment) -> Path:
+        """What a finished experiment says of itself."""
         if experiment.trains:
             return self.run(experiment).manifest
         results = self.faceapi_results(experiment)
         return results.with_name(f"{results.stem}.manifest.json")
-
-    def results(self, experiment: Experiment) -> tuple[Path, ...]:
-        """The files a finished experiment has, the manifest aside."""
-        if not experiment.trains:
-            return (self.faceapi_results(experiment),)
-        run = self.run(experiment)
-        return run.results if experiment.test else run.trial_results
 
     # -- reports
 

@@ -1,162 +1,185 @@
-"""What would run, on what, and what is done already: pure, no Ray, no torch."""
+"""What there is to do, on which data, and what is done already. Reads the disk; no Ray, no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from faceapi.setup import faceapi_identity
 from orchestrator.planning.inputs import Inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.settings import Settings
+from orchestrator.planning.steps import (
+    Confirmation,
+    FaceApiEvaluation,
+    Run,
+    Status,
+    Step,
+    StepT,
+    TrainingStep,
+    Trial,
+)
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 from trainable.cache.folder import HASHES, cache_root
-from trainable.cache.hashes import ImageHashes
+from trainable.cache.hashes import ImageHashes, digest
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
-
-Status = Literal["done", "stale", "interrupted", "new"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One experiment as it would run now.
-
-    `identity` is filled in where there is something to compare it with, and by `identify` before a run; `rows` are
-    the train, val and test counts (FaceAPI: test only); `work` orders steps, in images passed through the network.
-    """
-
-    experiment: Experiment
-    rows: tuple[int, ...]
-    work: float
-    status: Status
-    why: str
-    config: TrainConfig | None = None
-    identity: Identity | None = None
-    sweep: str | None = None
-    """The experiment whose sweep this is a trial of; it is judged by the sweep's policy unless it tests."""
-    stopped_counts: bool = True
-    """A trial that its policy stopped is done."""
-    open: bool = False
-    """A trial whose configuration the search has yet to choose: `config` stands for it in what is planned ahead."""
-
-    @property
-    def name(self) -> str:
-        return self.experiment.name
-
-    @property
-    def to_do(self) -> bool:
-        return self.status != "done"
 
 
 class Planner:
-    """Plans experiments over checked inputs."""
+    """Plans experiments over checked inputs, and compares them with what is on disk."""
 
     def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
         self.inputs, self.settings, self.paths = inputs, settings, paths
-        self.hashes = ImageHashes(cache_root() / HASHES)  # the pack's: no image is hashed for each of them
+        self.hashes = ImageHashes(cache_root() / HASHES)  # the image store's, so that no image is hashed twice
         self._data: dict[str, Identity] = {}
         self._weights: dict[str, str] = {}
 
-    def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Step]:
-        """A step per experiment, in the given order; with `fresh` nothing counts as done."""
-        return [self._step(experiment, fresh) for experiment in experiments]
+    # -- the kinds of work
 
-    def identify(self, step: Step) -> Step:
-        """The step with its identity; reads image contents that are not in the cache."""
-        return step if step.identity else replace(step, identity=self._identity(step))
+    def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Run | FaceApiEvaluation]:
+        """A step for each experiment, in the given order; with `fresh` nothing counts as done."""
+        return [self.run(e, fresh=fresh) if e.trains else self.evaluation(e, fresh=fresh) for e in experiments]
+
+    def run(self, experiment: Experiment, *, fresh: bool = False) -> Run:
+        """The fixed run of an experiment that trains."""
+        run = Run(
+            experiment=experiment,
+            rows=self._rows(experiment),
+            config=self.inputs.configs[experiment.name],
+            run=self.paths.run(experiment),
+        )
+        return self._compared(run, fresh)
+
+    def evaluation(self, experiment: Experiment, *, fresh: bool = False) -> FaceApiEvaluation:
+        """The evaluation of FaceAPI on one split."""
+        evaluation = FaceApiEvaluation(
+            experiment=experiment,
+            rows=(len(self.inputs.faceapi[experiment.split]),),
+            csv=self.paths.faceapi_results(experiment),
+            manifest=self.paths.manifest(experiment),
+            shards=self.paths.shards(experiment),
+        )
+        return self._compared(evaluation, fresh)
 
     def trial(
         self,
         experiment: Experiment,
         config: TrainConfig,
-        sweep: str,
+        number: int,
         *,
-        stopped_counts: bool = True,
+        stop_is_final: bool = True,
         fresh: bool = False,
-    ) -> Step:
-        """A trial of a sweep as a step.
+    ) -> Trial:
+        """A trial of the experiment's sweep (see `Trial` for the arguments)."""
+        trial = Trial(
+            experiment=experiment,
+            rows=self._rows(experiment),
+            config=config,
+            run=self.paths.trial(experiment, self._folder_name(config)),
+            number=number,
+            stop_is_final=stop_is_final,
+        )
+        return self._compared(trial, fresh)
 
-        Args:
-            experiment: with `trial` set.
-            stopped_counts: a trial that its policy stopped is done.
-        """
-        step = replace(self._new(experiment, config), sweep=sweep, stopped_counts=stopped_counts)
+    def confirmation(self, experiment: Experiment, config: TrainConfig, number: int) -> Confirmation:
+        """The confirmation of trial `number` on the seed of `config`."""
+        confirmation = Confirmation(
+            experiment=experiment,
+            rows=self._rows(experiment),
+            config=config,
+            run=self.paths.trial(experiment, self._folder_name(config)),
+            number=number,
+        )
+        return self._compared(confirmation, fresh=False)
+
+    # -- compared with the disk
+
+    def identify(self, step: StepT) -> StepT:
+        """The step with its identity; reads the image contents that no earlier command has hashed."""
+        return step if step.identity else replace(step, identity=self._identity(step))
+
+    def again(self, step: StepT) -> StepT:
+        """The step as it is on disk now."""
+        return self._compared(replace(step, status="new", why="never ran"), fresh=False)
+
+    def _compared(self, step: StepT, fresh: bool) -> StepT:
         if fresh:
             return replace(step, why="--fresh")
-        note = _record(self.paths.run(experiment).stopped)
-        if note and stopped_counts:
-            step = self.identify(step)
-            if note["identity"] == step.identity and note["final"]:
-                return replace(step, status="done", why=note["why"])
-        return self._compare(step)
-
-    def again(self, step: Step) -> Step:
-        """The step as it is on disk now."""
-        if step.sweep is not None:
-            assert step.config is not None
-            return self.trial(step.experiment, step.config, step.sweep, stopped_counts=step.stopped_counts)
-        return self._step(step.experiment, False)
-
-    def _step(self, experiment: Experiment, fresh: bool) -> Step:
-        step = self._new(experiment, self.inputs.configs[experiment.name] if experiment.trains else None)
-        return replace(step, why="--fresh") if fresh else self._compare(step)
-
-    def _new(self, experiment: Experiment, config: TrainConfig | None) -> Step:
-        if config is not None:
-            tables = self.inputs.training[experiment.split]
-            rows = tuple(len(table) for table in tables.values())
-            # Frozen stages have no backward pass, which is about two thirds of an epoch.
-            frozen = config.stage_starts[-1] if config.mode == "finetune" else config.epochs
-            work = rows[0] * (config.epochs - 2 / 3 * frozen)
-        else:
-            rows = (len(self.inputs.faceapi[experiment.split]),)
-            work = float(rows[0])
-        return Step(experiment, rows, work, "new", "never ran", config)
-
-    def _compare(self, step: Step) -> Step:
-        """Hold the step against what is on disk."""
-        manifest = _record(self.paths.manifest(step.experiment))
-        note = _record(self.paths.run(step.experiment).checkpoint_note) if step.experiment.trains else {}
+        if isinstance(step, Trial) and step.stop_is_final:
+            stopped = _record(step.run.stopped)
+            if stopped and stopped["final"] and stopped["identity"] == self.identify(step).identity:
+                return replace(self.identify(step), status="done", why=stopped["why"])
+        manifest = _record(_manifest(step))
+        note = _record(step.run.checkpoint_note) if isinstance(step, TrainingStep) else {}
         if not manifest and not note:
             return step
         step = self.identify(step)
-        assert step.identity is not None
-        lost = [path.name for path in self.paths.results(step.experiment) if not path.is_file()]
-        status: Status = "stale"
-        if manifest and manifest.get("identity") == step.identity and not lost:
-            status, why = "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
-        elif note and note.get("identity") == step.identity:
-            status, why = "interrupted", f"goes on after epoch {note['epoch']} of {_epochs(step)}"
-        elif not manifest:
-            why = "interrupted with other inputs: " + _changes(note, step.identity)
-        elif manifest.get("identity") != step.identity:
-            why = _changes(manifest, step.identity)
-        else:
-            why = f"{', '.join(lost)} is missing"
+        status, why = _status(step, manifest, note)
         return replace(step, status=status, why=why)
+
+    # -- what a result depends on
 
     def _identity(self, step: Step) -> Identity:
         split = step.experiment.split
-        if step.config is not None:
+        if isinstance(step, TrainingStep):
             if split not in self._data:
                 self._data[split] = data_identity(self.inputs.training[split], self.hashes)
-            weights = step.config.weights
-            if weights not in self._weights:
-                self._weights[weights] = weights_identity(weights)
-            parts = step.experiment.parts
-            data = {part: self._data[split][part] for part in parts}
-            return run_identity(step.config, data, self._weights[weights])
+            data = {part: self._data[split][part] for part in step.parts}
+            return run_identity(step.config, data, self._weights_identity(step.config.weights))
         assert self.inputs.evaluator is not None
         return faceapi_identity(self.inputs.faceapi[split], self.settings.faceapi, self.inputs.evaluator, self.hashes)
 
+    def _weights_identity(self, weights: str) -> str:
+        if weights not in self._weights:
+            self._weights[weights] = weights_identity(weights)
+        return self._weights[weights]
 
-def _epochs(step: Step) -> int:
-    assert step.config is not None
-    return step.config.epochs
+    def _folder_name(self, config: TrainConfig) -> str:
+        """Named by configuration, weights and seed, so that the same trial has the same folder in every sweep."""
+        values = config.identity()
+        seed = values.pop("seed")
+        return f"{digest({'config': values, 'weights': self._weights_identity(config.weights)})[:10]}-s{seed}"
+
+    def _rows(self, experiment: Experiment) -> tuple[int, ...]:
+        return tuple(len(table) for table in self.inputs.training[experiment.split].values())
+
+
+def _manifest(step: Step) -> Path:
+    if isinstance(step, TrainingStep):
+        return step.run.manifest
+    assert isinstance(step, FaceApiEvaluation)
+    return step.manifest
+
+
+def _result_files(step: Step) -> tuple[Path, ...]:
+    if isinstance(step, TrainingStep):
+        return step.results
+    assert isinstance(step, FaceApiEvaluation)
+    return (step.csv,)
+
+
+def _status(step: Step, manifest: dict[str, Any], note: dict[str, Any]) -> tuple[Status, str]:
+    """The status of an identified step, and the reason.
+
+    Args:
+        manifest: what a finished result says of itself; {} without one.
+        note: what the checkpoint of an interrupted training says of itself; {} without one.
+    """
+    assert step.identity is not None
+    lost = [path.name for path in _result_files(step) if not path.is_file()]
+    if manifest and manifest.get("identity") == step.identity and not lost:
+        return "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
+    if isinstance(step, TrainingStep) and note and note.get("identity") == step.identity:
+        return "interrupted", f"goes on after epoch {note['epoch']} of {step.config.epochs}"
+    if not manifest:
+        return "stale", "interrupted with other inputs: " + _changes(note, step.identity)
+    if manifest.get("identity") != step.identity:
+        return "stale", _changes(manifest, step.identity)
+    return "stale", f"{', '.join(lost)} is missing"
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -167,8 +190,3 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _changes(record: dict[str, Any], identity: Identity) -> str:
     return "; ".join(text.replace("data.", "", 1) for text in differences(record["identity"], identity))
-
-
-def longest_first(steps: Sequence[Step]) -> list[Step]:
-    """The order to start in, so that no long run is left alone at the end."""
-    return sorted(steps, key=lambda step: -step.work)

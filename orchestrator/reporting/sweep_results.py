@@ -8,36 +8,42 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.planning.planner import Planner, Step
+from orchestrator.planning.planner import Planner
 from orchestrator.planning.settings import Overrides
+from orchestrator.planning.steps import Confirmation, Run, Trial
 from orchestrator.sweeps.confirmation import confirmations, ranked
-from orchestrator.sweeps.records import Record, record
+from orchestrator.sweeps.predictions import compare_runs
+from orchestrator.sweeps.records import TrialRecord, trial_record
 from orchestrator.sweeps.sweep import Sweep
+from orchestrator.sweeps.verdict import LEVEL, Comparison
+from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json, write_csv, write_json
 
-LEVEL = 0.95
-
 
 @dataclass(frozen=True)
-class Trial:
-    """A row of the sweep's table."""
+class TrialRow:
+    """A row of the sweep's table.
 
-    step: Step
+    Args:
+        values: the swept parameters.
+    """
+
+    step: Run | Trial
     number: int
     values: dict[str, Any]
-    record: Record
+    record: TrialRecord
 
 
 @dataclass(frozen=True)
 class Confirmed:
     """A configuration on new seeds; `against` compares its test macro-F1 with the default's (None for the default)."""
 
-    trial: Trial
+    trial: TrialRow
     seeds: tuple[int, ...]
     val: tuple[float, ...]
     test: tuple[float, ...]
-    against: Any = None
+    against: Comparison | None = None
 
     @property
     def val_mean(self) -> float:
@@ -49,9 +55,9 @@ class SweepResult:
     """A sweep as it stands. `confirmed` has the default first; `chosen` is None until a trial went to its end."""
 
     sweep: Sweep
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialRow, ...]
     confirmed: tuple[Confirmed, ...]
-    chosen: Trial | None
+    chosen: TrialRow | None
     problem: str = ""
 
 
@@ -59,43 +65,36 @@ def sweep_result(sweep: Sweep, planner: Planner) -> SweepResult:
     """Read what is on disk. The chosen configuration has the best validation macro-F1: the mean over the confirmation's
     seeds where there is one, the sweep's own otherwise. Test scores choose nothing."""
     trials = tuple(
-        Trial(step, number, sweep.values(step), record(step, planner))
-        for number, step in enumerate(sweep.steps)
-        if not step.open
+        TrialRow(member, number, sweep.values(member.config), trial_record(member, planner))
+        for number, member in enumerate(sweep.members)
     )
-    by_name = {trial.step.name: trial for trial in trials}
     problem = ""
     try:
-        confirmed = _confirmed(sweep, planner, by_name)
+        confirmed = _confirmed(sweep, planner, trials)
     except ExperimentError as error:
         confirmed, problem = (), str(error)
     best = ranked(sweep, planner)
-    chosen = by_name[best[0][1].name] if best else None
+    chosen = trials[best[0][1]] if best else None
     if confirmed:
         chosen = max(confirmed, key=lambda c: c.val_mean).trial
     return SweepResult(sweep, trials, confirmed, chosen, problem)
 
 
-def _confirmed(sweep: Sweep, planner: Planner, trials: dict[str, Trial]) -> tuple[Confirmed, ...]:
+def _confirmed(sweep: Sweep, planner: Planner, trials: Sequence[TrialRow]) -> tuple[Confirmed, ...]:
     """The configurations whose confirmation is whole, where the default's is."""
-    from orchestrator.sweeps.predictions import compare_runs
-
     runs = confirmations(sweep, planner) if sweep.options.confirm else {}
-    if not runs or any(step.to_do for step in runs[sweep.default.name]):
+    if not runs or any(run.to_do for run in runs[0]):
         return ()
-    folders = {name: [planner.paths.run(s.experiment) for s in steps] for name, steps in runs.items()}
-    found = []
-    for name, steps in runs.items():
-        if any(step.to_do for step in steps):
-            continue
-        default = name == sweep.default.name
-        pair = [[run.out for run in folders[n]] for n in (sweep.default.name, name)]
-        seeds = tuple(step.config.seed for step in steps if step.config)
-        val = tuple(_macro_f1(run.val_metrics) for run in folders[name])
-        test = tuple(_macro_f1(run.test_metrics) for run in folders[name])
-        against = None if default else compare_runs(*pair)
-        found.append(Confirmed(trials[name], seeds, val, test, against))
-    return tuple(found)
+    whole = {number: some for number, some in runs.items() if not any(run.to_do for run in some)}
+    return tuple(_one_confirmed(trials[number], some, whole[0]) for number, some in whole.items())
+
+
+def _one_confirmed(trial: TrialRow, runs: Sequence[Confirmation], default: Sequence[Confirmation]) -> Confirmed:
+    seeds = tuple(run.config.seed for run in runs)
+    val = tuple(_macro_f1(run.run.val_metrics) for run in runs)
+    test = tuple(_macro_f1(run.run.test_metrics) for run in runs)
+    pair = [[run.run.out for run in some] for some in (default, runs)]
+    return Confirmed(trial, seeds, val, test, compare_runs(*pair) if trial.number else None)
 
 
 def _macro_f1(path: Path) -> float:
@@ -107,7 +106,7 @@ def _macro_f1(path: Path) -> float:
 
 def write_sweep(result: SweepResult, planner: Planner) -> None:
     """All files of the sweep below reports/sweeps/."""
-    base, paths, parameters = result.sweep.base, planner.paths, result.sweep.parameters
+    base, paths, parameters = result.sweep.experiment, planner.paths, result.sweep.parameters
     columns = ("trial", *parameters, "stage", "epochs", "best_val_macro_f1", "best_epoch", "seconds", "why_it_stopped",
                "folder")  # fmt: skip
     paths.sweep(base, ".csv").parent.mkdir(parents=True, exist_ok=True)
@@ -122,16 +121,19 @@ def write_sweep(result: SweepResult, planner: Planner) -> None:
     write_json(paths.sweep(base, "_verdict.json"), {"chosen": result.chosen.number if result.chosen else None,
                                                    "compared": [_verdict(c) for c in result.confirmed]})  # fmt: skip
     if result.chosen is not None:
-        write_json(paths.sweep(base, "_best.json"), {"experiments": {base.name: recipe(result.sweep, result.chosen)}})
+        write_json(
+            paths.sweep(base, "_best.json"),
+            {"experiments": {base.name: recipe(result.sweep, result.chosen.step.config)}},
+        )
 
 
-def _row(trial: Trial, planner: Planner) -> Sequence[Any]:
-    r = trial.record
-    best = r.scores.index(r.best) + 1 if r.best is not None else None
-    out = planner.paths.run(trial.step.experiment).out
-    return (trial.number, *trial.values.values(), r.stages[-1] if r.stages else None, len(r.scores),
-            None if r.best is None else round(r.best, 6), best, r.seconds, r.why,
-            out.relative_to(planner.paths.output).as_posix())  # fmt: skip
+def _row(trial: TrialRow, planner: Planner) -> Sequence[Any]:
+    record, history = trial.record, trial.record.history
+    best = history.scores.index(history.best) + 1 if history.best is not None else None
+    folder = trial.step.run.out.relative_to(planner.paths.output).as_posix()
+    return (trial.number, *trial.values.values(), history.stages[-1] if history.stages else None, len(history),
+            None if history.best is None else round(history.best, 6), best, record.seconds, record.why,
+            folder)  # fmt: skip
 
 
 def _verdict(found: Confirmed) -> dict[str, Any]:
@@ -153,15 +155,14 @@ def _verdict(found: Confirmed) -> dict[str, Any]:
     }
 
 
-def recipe(sweep: Sweep, trial: Trial) -> dict[str, Any]:
-    """The trial's configuration as `--config` takes it: what differs from the runbook's line, and all that was swept.
+def recipe(sweep: Sweep, config: TrainConfig) -> dict[str, Any]:
+    """A configuration as `--config` takes it: what differs from the runbook's line, and all that was swept.
     Weights and seed are the command line's."""
-    assert trial.step.config is not None
-    config, base = asdict(trial.step.config), asdict(sweep.base)
-    unset = {name: field.default for name, field in type(trial.step.config).__dataclass_fields__.items()}
+    found, base = asdict(config), asdict(sweep.experiment)
+    unset = {name: field.default for name, field in TrainConfig.__dataclass_fields__.items()}
     names = [name for name in Overrides.model_fields if name not in ("weights", "seed")]
     return {
-        name: config[name]
+        name: found[name]
         for name in names
-        if config[name] is not None and (name in sweep.parameters or config[name] != base.get(name, unset.get(name)))
+        if found[name] is not None and (name in sweep.parameters or found[name] != base.get(name, unset.get(name)))
     }

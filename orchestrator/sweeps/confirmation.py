@@ -1,60 +1,59 @@
-"""The best of a sweep is partly luck: its top two and the default are trained again on new seeds (pure planning)."""
+"""The best of a sweep is partly luck: its top two and the default are trained again on new seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from orchestrator.planning.planner import Planner, Step
-from orchestrator.sweeps.records import record
-from orchestrator.sweeps.sweep import Sweep, trial_of
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import Confirmation
+from orchestrator.sweeps.records import trial_record
+from orchestrator.sweeps.sweep import Sweep
 
 CANDIDATES = 2
 
 
-def ranked(sweep: Sweep, planner: Planner) -> list[tuple[float, Step]]:
-    """The trials that went to their end, the best validation macro-F1 first; of two alike, the one drawn first."""
-    records = [(record(step, planner), step) for step in sweep.steps]
-    finished = [(found.best or 0.0, step) for found, step in records if found.finished]
+def ranked(sweep: Sweep, planner: Planner) -> list[tuple[float, int]]:
+    """The members that went to their end as (validation macro-F1, number), the best first; of two alike, the one that
+    was drawn first."""
+    records = [(trial_record(member, planner), number) for number, member in enumerate(sweep.members)]
+    finished = [(found.history.best or 0.0, number) for found, number in records if found.finished]
     return sorted(finished, key=lambda pair: -pair[0])
 
 
 def complete(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> bool:
     """Whether no trial of the sweep is to run any more, those that `failed` just now aside."""
-    return not any(planner.again(step).to_do for step in sweep.steps if step.name not in failed)
+    return not any(planner.again(member).to_do for member in sweep.members if member.name not in failed)
 
 
-def candidates(sweep: Sweep, planner: Planner) -> list[Step]:
-    """The default and the best two besides it, where the sweep has come to its end."""
-    others = [step for _, step in ranked(sweep, planner) if step.name != sweep.default.name]
-    return [sweep.default, *others[:CANDIDATES]] if others else []
+def candidates(sweep: Sweep, planner: Planner) -> list[int]:
+    """The numbers of the default and of the best two besides it; none before a trial besides it went to its end."""
+    others = [number for _, number in ranked(sweep, planner) if number != 0]
+    return [0, *others[:CANDIDATES]] if others else []
 
 
-def confirmations(sweep: Sweep, planner: Planner) -> dict[str, list[Step]]:
-    """The runs on new seeds, by the name of the trial they confirm: on the seeds after the sweep's own, with a test."""
-    found: dict[str, list[Step]] = {}
-    for step in candidates(sweep, planner):
-        assert step.config is not None
-        number = sweep.steps.index(step)
-        configs = [replace(step.config, seed=step.config.seed + i) for i in range(1, sweep.options.confirm + 1)]
-        trials = [trial_of(sweep.base, config, number, test=True) for config in configs]
-        found[step.name] = [
-            planner.trial(trial, config, sweep.base.name) for trial, config in zip(trials, configs, strict=True)
-        ]
-    return found
+def confirmations(sweep: Sweep, planner: Planner) -> dict[int, list[Confirmation]]:
+    """The runs on new seeds, by the number of the member that they confirm: on the seeds after the sweep's own."""
+    return {number: _confirmations_of(sweep, number, planner) for number in candidates(sweep, planner)}
 
 
-def to_confirm(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> list[Step]:
-    """Those that are still to run; none before the sweep is complete."""
+def _confirmations_of(sweep: Sweep, number: int, planner: Planner) -> list[Confirmation]:
+    config = sweep.members[number].config
+    configs = [replace(config, seed=config.seed + i) for i in range(1, sweep.options.confirm + 1)]
+    return [planner.confirmation(sweep.experiment, config, number) for config in configs]
+
+
+def to_confirm(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> list[Confirmation]:
+    """The confirmations that are still to run; none before the sweep is complete."""
     if not sweep.options.confirm or not complete(sweep, planner, failed):
         return []
     return [step for steps in confirmations(sweep, planner).values() for step in steps if step.to_do]
 
 
-def left(sweeps: Sequence[Sweep], planner: Planner) -> list[str]:
+def remaining(sweeps: Sequence[Sweep], planner: Planner) -> list[str]:
     """What of the sweeps is still to run, in words."""
-    trials = sum(step.to_do for sweep in sweeps for step in sweep.trials)
-    under_way = [sweep for sweep in sweeps if any(step.to_do for step in sweep.steps)]
+    trials = sum(trial.to_do for sweep in sweeps for trial in sweep.trials) + sum(sweep.unchosen for sweep in sweeps)
+    under_way = [sweep for sweep in sweeps if sweep.unchosen or any(member.to_do for member in sweep.members)]
     runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps if sweep not in under_way)
     return [
         *([f"{trials} trial(s) of sweeps"] if trials else []),

@@ -1,4 +1,4 @@
-"""How long a sweep will take on this machine, from a speed that was measured on it (no torch here)."""
+"""How much work a sweep is, for `plan --sweep`. No torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.planning.costs import epoch_costs
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import TrainingStep, Trial
 from orchestrator.sweeps.confirmation import CANDIDATES
 from orchestrator.sweeps.policies import Halving, rungs
 from orchestrator.sweeps.sweep import Sweep
@@ -18,7 +18,11 @@ START_UP = 10.0
 
 @dataclass(frozen=True)
 class Load:
-    """Trials, epochs, and images in training steps (see `tail.epoch_costs`)."""
+    """An amount of work.
+
+    Args:
+        images: training steps of one image (see `orchestrator.planning.costs.epoch_costs`).
+    """
 
     trials: int = 0
     epochs: int = 0
@@ -28,44 +32,49 @@ class Load:
         return Load(self.trials + other.trials, self.epochs + other.epochs, self.images + other.images)
 
 
+def planned_trials(sweep: Sweep) -> list[Trial]:
+    """All trials of a sweep, with the template in the place of each that the search has still to choose."""
+    return [*sweep.trials, *([sweep.template] * sweep.unchosen if sweep.template else [])]
+
+
 def sweep_load(sweep: Sweep) -> Load:
-    """What is left of a sweep. With asha as many trials end at each rung as the policy says; median may stop any, so
-    it is counted as none."""
-    todo = sorted((step for step in sweep.trials if step.to_do), key=lambda step: step.status != "interrupted")
-    judged = len(sweep.steps) - 1
+    """The work that is left of a sweep.
+
+    With halving, as many trials end at each rung as the policy says. The median rule and ASHA may stop any number of
+    trials, so none is counted as stopped.
+    """
+    todo = sorted((t for t in planned_trials(sweep) if t.to_do), key=lambda trial: trial.status != "interrupted")
+    judged = len(sweep.members) + sweep.unchosen - 1
     load = Load()
-    for place, step in enumerate(todo):
-        assert step.config is not None
-        ends = _ends_at(step, place, judged, sweep) if step is not sweep.default else step.config.epochs
-        load += Load(1, ends, _images(step, ends))
+    for place, trial in enumerate(todo):
+        ends = trial.config.epochs if trial is sweep.default else _last_epoch(trial, place, judged, sweep)
+        load += Load(1, ends, _images(trial, ends))
     return load
 
 
-def _images(step: Step, epochs: int) -> float:
-    """The work of so many epochs. What is computed once for all of a sweep's trials is left out."""
-    assert step.config is not None
+def confirmation_load(sweep: Sweep) -> Load:
+    """The work of the confirmations. The default stands for the best configurations, which are not known yet."""
+    runs, epochs = sweep.options.confirm * (1 + CANDIDATES), sweep.default.config.epochs
+    return Load(runs, runs * epochs, runs * _images(sweep.default, epochs))
+
+
+def fixed_load(steps: Sequence[TrainingStep]) -> Load:
+    """The work of the fixed runs that are to do."""
+    todo = [step for step in steps if step.to_do]
+    loads = [Load(1, step.config.epochs, sum(epoch_costs(step.config, step.rows))) for step in todo]
+    return sum(loads, Load())
+
+
+def _images(step: TrainingStep, epochs: int) -> float:
+    """The work of a trial's first epochs, without the features that are computed once for all trials of a sweep."""
     costs = epoch_costs(step.config, step.rows)
     return sum([costs[1], *costs[1:epochs]]) if len(costs) > 1 else costs[0]
 
 
-def _ends_at(step: Step, place: int, judged: int, sweep: Sweep) -> int:
-    """The epochs of the trial that comes out at `place`."""
-    assert step.config is not None
-    if sweep.options.scheduler == "asha":
-        for rung in rungs(step.config):
+def _last_epoch(trial: Trial, place: int, judged: int, sweep: Sweep) -> int:
+    """The number of epochs of the trial that comes out at `place`, counted from 0, among `judged` trials."""
+    if sweep.options.scheduler == "halving":
+        for rung in rungs(trial.config):
             if place >= max(Halving.LEAST_KEPT, math.ceil(rung.keep * judged)):
                 return rung.epochs
-    return step.config.epochs
-
-
-def confirmation_load(sweep: Sweep) -> Load:
-    """The best and the default on new seeds; which ones they are is not known yet."""
-    config, runs = sweep.default.config, sweep.options.confirm * (1 + CANDIDATES)
-    assert config is not None
-    return Load(runs, runs * config.epochs, runs * _images(sweep.default, config.epochs))
-
-
-def fixed_load(steps: Sequence[Step]) -> Load:
-    configs = [(step, step.config) for step in steps if step.to_do and step.config is not None]
-    loads = [Load(1, config.epochs, sum(epoch_costs(config, step.rows))) for step, config in configs]
-    return sum(loads, Load())
+    return trial.config.epochs

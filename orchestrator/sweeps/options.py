@@ -23,7 +23,7 @@ class SweepOptions:
     space: str = "lr"
     num_samples: int | None = None
     search: str = "sobol"
-    scheduler: str = "asha"
+    scheduler: str = "halving"
     confirm: int = 5
     budget: float | None = None
     option: str = "--space"

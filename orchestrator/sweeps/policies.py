@@ -1,94 +1,90 @@
-"""Which of a sweep's trials go on: successive halving, the median rule, or all of them (pure: no Ray, no torch).
+"""Which trials of a sweep go on: successive halving, the median rule, or all of them. No Ray, no torch.
 
-A policy is told every epoch's validation macro-F1 and holds trials of one sweep against each other, only ever within
-the same stage: a score of stage 1, where the head alone trains, says little about stage 3.
+A policy hears every epoch's validation macro-F1 and compares the trials of one sweep, only ever within the same stage:
+a score of stage 1, where the head alone trains, says little about stage 3.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, Protocol
 
 from trainable.base.config import TrainConfig
+from trainable.run.history import TrialHistory
 
 Decision = Literal["go", "wait", "stop"]
-SCHEDULERS = ("asha", "none", "median")
-TIME_BUDGET = "time budget"
-"""Why a trial was stopped that may go on some day."""
+SCHEDULERS = ("halving", "asha", "median", "none")
 
 
 @dataclass
-class Past:
-    """What a trial has shown: its validation macro-F1 and stage, an item an epoch."""
+class Contender:
+    """A trial as its policy sees it.
+
+    Args:
+        order: its place among the trials, in the order of drawing.
+        exempt: the trial is the runbook's default. It goes to its end, so that a gain is measured in the same run.
+        left: the trial will show nothing more: it failed, ended, or was stopped for another reason.
+    """
 
     config: TrainConfig
     order: int
-    kept: bool = False
-    """The runbook's default: it goes to the end, so that a gain is measured in the same run."""
-    scores: list[float] = field(default_factory=list)
-    stages: list[int] = field(default_factory=list)
-    gone: bool = False
-
-    def best_of_stage(self, epochs: int) -> float:
-        """The best score among the first `epochs` epochs that is of the last one's stage."""
-        stage = self.stages[epochs - 1]
-        pairs = zip(self.scores[:epochs], self.stages[:epochs], strict=True)
-        return max(score for score, s in pairs if s == stage)
+    exempt: bool = False
+    history: TrialHistory = field(default_factory=TrialHistory)
+    left: bool = False
 
 
 class Policy(Protocol):
-    """How the trials of one sweep are judged; they are known by name."""
+    """How the trials of one sweep are judged. Trials are known by their names."""
 
-    pasts: dict[str, Past]
+    contenders: dict[str, Contender]
 
-    def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None:
-        """A trial to come; once more where its configuration was chosen later."""
+    def add(self, name: str, config: TrainConfig, *, exempt: bool = False) -> None:
+        """Take in a trial that is to come; once more where its configuration was chosen later."""
 
-    def report(self, name: str, scores: Sequence[float], stages: Sequence[int]) -> None:
-        """All epochs of a trial so far."""
+    def report(self, name: str, history: TrialHistory) -> None:
+        """Take note of all epochs of a trial so far."""
 
     def leave(self, name: str) -> None:
-        """The trial failed, or will not go on for another reason."""
+        """Stop waiting for a trial: it failed, or will not go on for another reason."""
 
-    def back(self, name: str) -> None:
-        """A trial that had left goes on after all."""
+    def rejoin(self, name: str) -> None:
+        """Wait again for a trial that had left."""
 
     def decision(self, name: str) -> Decision:
-        """ "wait": others must come as far first, or a CPU be free with nothing surer to do (`release`)."""
+        """Say whether a trial goes on. "wait": others must come as far first, or a CPU be idle (see `release`)."""
 
     def release(self, name: str) -> None:
-        """A waiting trial goes on although others may still turn out better."""
+        """Let a waiting trial go on although others may still turn out better."""
 
     def rank(self, name: str) -> tuple[float, ...]:
-        """Orders the waiting trials: the least is the first to be released."""
+        """Order the waiting trials: the least is the first to be released."""
 
     def why(self, name: str) -> str:
-        """Why a trial was stopped, in words."""
+        """Say in words why a trial was stopped."""
 
 
 class RunToTheEnd:
-    """`--scheduler none`."""
+    """`--scheduler none`: every trial goes to its end."""
 
     def __init__(self) -> None:
-        self.pasts: dict[str, Past] = {}
+        self.contenders: dict[str, Contender] = {}
 
-    def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None:
-        known = self.pasts.get(name)
-        self.pasts[name] = Past(config, known.order if known else len(self.pasts), kept)
+    def add(self, name: str, config: TrainConfig, *, exempt: bool = False) -> None:
+        known = self.contenders.get(name)
+        self.contenders[name] = Contender(config, known.order if known else len(self.contenders), exempt)
 
-    def report(self, name: str, scores: Sequence[float], stages: Sequence[int]) -> None:
-        past = self.pasts[name]
-        past.scores, past.stages = list(scores), list(stages)
+    def report(self, name: str, history: TrialHistory) -> None:
+        self.contenders[name].history = history
 
     def leave(self, name: str) -> None:
-        self.pasts[name].gone = True
+        self.contenders[name].left = True
 
-    def back(self, name: str) -> None:
-        self.pasts[name].gone = False
+    def rejoin(self, name: str) -> None:
+        self.contenders[name].left = False
 
     def decision(self, name: str) -> Decision:
         return "go"
@@ -97,45 +93,47 @@ class RunToTheEnd:
         pass
 
     def rank(self, name: str) -> tuple[float, ...]:
-        return (self.pasts[name].order,)
+        return (self.contenders[name].order,)
 
     def why(self, name: str) -> str:
         return ""
 
 
 class Median(RunToTheEnd):
-    """`--scheduler median`: in the last stage, stop what is below the median of the others at the same epoch of it.
+    """`--scheduler median`: in the last stage, stop a trial below the median of the others at the same epoch of it.
 
-    A trial is held against the running averages of at least `LEAST_OTHERS` trials (Golovin et al. 2017, Vizier).
+    A trial is compared with the running averages of at least `LEAST_OTHERS` trials (Golovin et al. 2017, Vizier).
     """
 
     LEAST_OTHERS, GRACE = 3, 1 / 9
 
     def decision(self, name: str) -> Decision:
-        return "stop" if self._median(name) is not None else "go"
+        return "stop" if self._median_above(name) is not None else "go"
 
     def why(self, name: str) -> str:
-        return f"below the others' median ({self._median(name) or 0:.4f}) after epoch {len(self.pasts[name].scores)}"
+        epochs = len(self.contenders[name].history)
+        return f"below the others' median ({self._median_above(name) or 0:.4f}) after epoch {epochs}"
 
-    def _median(self, name: str) -> float | None:
+    def _median_above(self, name: str) -> float | None:
         """The median of the others, where the trial is below it."""
-        past = self.pasts[name]
-        start = past.config.stage_starts[-1]
-        within = len(past.scores) - start
-        if past.kept or within < max(1, self.GRACE * (past.config.epochs - start)):
+        mine = self.contenders[name]
+        start = mine.config.stage_starts[-1]
+        within = len(mine.history) - start
+        if mine.exempt or within < max(1, self.GRACE * (mine.config.epochs - start)):
             return None
-        others = [p.scores[p.config.stage_starts[-1] :][:within] for n, p in self.pasts.items() if n != name]
+        others = [other for other_name, other in self.contenders.items() if other_name != name]
+        last_stages = [other.history.scores[other.config.stage_starts[-1] :][:within] for other in others]
         # not fmean: of equal scores it may lie an ulp above them, and a tie would be stopped
-        averages = [statistics.mean(scores) for scores in others if len(scores) == within]
+        averages = [statistics.mean(scores) for scores in last_stages if len(scores) == within]
         if len(averages) < self.LEAST_OTHERS:
             return None
         median = statistics.median(averages)
-        return median if past.best_of_stage(len(past.scores)) < median else None
+        return median if mine.history.best_of_stage(len(mine.history)) < median else None
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A place where trials are held against each other; `keep` of all of the sweep's go on."""
+    """A number of epochs after which trials are compared; the share `keep` of the sweep's trials goes on."""
 
     epochs: int
     keep: float
@@ -145,7 +143,7 @@ class Rung:
 def rungs(config: TrainConfig) -> tuple[Rung, ...]:
     """The end of the stage before the last, and a ninth and a third of the last stage; a probe has no stage before.
 
-    The first one is lenient: it lies where the frozen stages end, whose scores say less about the end of stage 3.
+    The first rung keeps most trials: it lies where the frozen stages end, whose scores say less about stage 3.
     """
     start = config.stage_starts[-1]
     length = config.epochs - start
@@ -155,11 +153,12 @@ def rungs(config: TrainConfig) -> tuple[Rung, ...]:
 
 
 class Halving(RunToTheEnd):
-    """`--scheduler asha`: successive halving that neither waits idly nor decides early.
+    """`--scheduler halving`: successive halving that neither waits idly nor decides early.
 
-    ASHA (Li et al. 2020) decides on what has arrived at a rung, so the first trials always go on. Here the number of
-    trials is known, so a trial goes on when it is sure to be among the best, stops when it is sure not to be, and waits
-    in between; where a CPU would be idle, the best of the waiting goes on, and may still be stopped later.
+    ASHA (Li et al. 2020) decides on the trials that have arrived at a rung, so the first ones always go on. Here the
+    number of trials is known. A trial goes on when it is sure to be among the best, stops when it is sure not to be,
+    and waits in between. Where a CPU would be idle, the best of the waiting trials goes on; it may still be stopped
+    later.
     """
 
     LEAST_KEPT = 2
@@ -171,18 +170,17 @@ class Halving(RunToTheEnd):
         self.released: set[tuple[str, int]] = set()
         self.stopped: dict[str, int] = {}
 
-    def add(self, name: str, config: TrainConfig, *, kept: bool = False) -> None:
-        super().add(name, config, kept=kept)
+    def add(self, name: str, config: TrainConfig, *, exempt: bool = False) -> None:
+        super().add(name, config, exempt=exempt)
         self.at_rungs[name] = []
 
-    def report(self, name: str, scores: Sequence[float], stages: Sequence[int]) -> None:
-        super().report(name, scores, stages)
-        past = self.pasts[name]
-        reached = [rung for rung in rungs(past.config) if rung.epochs <= len(scores)]
-        self.at_rungs[name] = [past.best_of_stage(rung.epochs) for rung in reached]
+    def report(self, name: str, history: TrialHistory) -> None:
+        super().report(name, history)
+        reached = [rung for rung in rungs(self.contenders[name].config) if rung.epochs <= len(history)]
+        self.at_rungs[name] = [history.best_of_stage(rung.epochs) for rung in reached]
 
     def decision(self, name: str) -> Decision:
-        if self.pasts[name].kept:
+        if self.contenders[name].exempt:
             return "go"
         reached = len(self.at_rungs[name])
         for rung in range(reached):
@@ -198,39 +196,48 @@ class Halving(RunToTheEnd):
         self.released.add((name, len(self.at_rungs[name]) - 1))
 
     def rank(self, name: str) -> tuple[float, ...]:
-        order, last = self.pasts[name].order, len(self.at_rungs[name]) - 1
+        order, last = self.contenders[name].order, len(self.at_rungs[name]) - 1
         return (self._better(name, last), -last, order) if last >= 0 else (0, 0, order)
 
     def why(self, name: str) -> str:
-        past, rung = self.pasts[name], self.stopped[name]
-        epochs = rungs(past.config)[rung].epochs
-        room = self._room(name, rung)
-        return f"not among the best {room} of {self._judged} in stage {past.stages[epochs - 1]}, epoch {epochs}"
+        contender, rung = self.contenders[name], self.stopped[name]
+        epochs = rungs(contender.config)[rung].epochs
+        room, stage = self._room(name, rung), contender.history.stages[epochs - 1]
+        return f"not among the best {room} of {len(list(self._ranked()))} in stage {stage}, epoch {epochs}"
 
-    @property
-    def _judged(self) -> int:
-        return sum(not past.kept for past in self.pasts.values())
+    def _ranked(self) -> Iterator[str]:
+        """The names of the trials that are compared: all but the default."""
+        return (name for name, contender in self.contenders.items() if not contender.exempt)
 
     def _room(self, name: str, rung: int) -> int:
-        """How many go on from this rung."""
-        keep = rungs(self.pasts[name].config)[rung].keep
-        return max(self.LEAST_KEPT, math.ceil(keep * self._judged))
+        """How many trials go on from this rung."""
+        keep = rungs(self.contenders[name].config)[rung].keep
+        return max(self.LEAST_KEPT, math.ceil(keep * len(list(self._ranked()))))
 
     def _better(self, name: str, rung: int) -> int:
-        """How many came out better at this rung; of two alike, the one that was drawn first."""
-        mine = (self.at_rungs[name][rung], -self.pasts[name].order)
-        others = ((s[rung], -self.pasts[n].order) for n, s in self._judged_scores() if len(s) > rung and n != name)
-        return sum(other > mine for other in others)
+        """How many trials came out better at this rung; of two alike, the one that was drawn first."""
 
-    def _judged_scores(self) -> list[tuple[str, list[float]]]:
-        return [(name, scores) for name, scores in self.at_rungs.items() if not self.pasts[name].kept]
+        def standing(trial: str) -> tuple[float, int]:
+            return self.at_rungs[trial][rung], -self.contenders[trial].order
+
+        arrived = [other for other in self._ranked() if len(self.at_rungs[other]) > rung and other != name]
+        return sum(standing(other) > standing(name) for other in arrived)
 
     def _to_come(self, rung: int) -> int:
-        """How many may still arrive there; a trial of few epochs has fewer rungs."""
-        waited_for = (n for n, s in self._judged_scores() if len(s) <= rung < len(rungs(self.pasts[n].config)))
-        return sum(not self.pasts[name].gone and name not in self.stopped for name in waited_for)
+        """How many trials may still arrive at this rung; a trial of few epochs has fewer rungs."""
+
+        def coming(name: str) -> bool:
+            contender = self.contenders[name]
+            on_its_way = len(self.at_rungs[name]) <= rung < len(rungs(contender.config))
+            return on_its_way and not contender.left and name not in self.stopped
+
+        return sum(coming(name) for name in self._ranked())
+
+
+MakePolicy = Callable[[str], Policy]
+"""The policy of a `--scheduler` value."""
 
 
 def make_policy(scheduler: str) -> Policy:
-    """The policy of a `--scheduler` value."""
-    return {"asha": Halving, "median": Median, "none": RunToTheEnd}[scheduler]()
+    """The policy of a `--scheduler` value other than `asha`, which is Ray's own (`orchestrator.execution.asha`)."""
+    return {"halving": Halving, "median": Median, "none": RunToTheEnd}[scheduler]()

@@ -1,95 +1,96 @@
-"""What is on disk of a sweep's trials: how far each came, what it showed, and why it stopped."""
+"""What is on disk of a sweep's trials: how far each came, what it showed, and why it ended."""
 
 from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.planning.paths import ProjectPaths
-from orchestrator.planning.planner import Planner, Step
-from orchestrator.sweeps.policies import TIME_BUDGET, Policy, make_policy
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import TrainingStep, Trial
+from orchestrator.sweeps.policies import MakePolicy, Policy
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.files import read_json, write_json
+from trainable.run.history import TrialHistory
+
+TIME_BUDGET = "time budget"
+"""Why a trial was stopped that a later command may continue."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """A trial as it is on disk: validation macro-F1, stage and seconds, an item an epoch; `why` it has no more."""
+class TrialRecord:
+    """A trial as it is on disk: its epochs, and why there are no more of them."""
 
-    scores: tuple[float, ...] = ()
-    stages: tuple[int, ...] = ()
+    history: TrialHistory = field(default_factory=TrialHistory)
     seconds: float | None = None
     why: str = "not started"
     finished: bool = False
 
-    @property
-    def best(self) -> float | None:
-        return max(self.scores, default=None)
 
-
-def record(step: Step, planner: Planner) -> Record:
-    """What is on disk of a step, where it is of the step's identity."""
-    run = planner.paths.run(step.experiment)
+def trial_record(step: TrainingStep, planner: Planner) -> TrialRecord:
+    """The record of a training, from the files that have the training's identity."""
     step = planner.identify(step)
-    manifest, stopped, note = (_of(step, path) for path in (run.manifest, run.stopped, run.checkpoint_note))
-    if manifest and run.history.is_file():
-        with run.history.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        scores, stages = tuple(float(row["val_macro_f1"]) for row in rows), tuple(int(row["stage"]) for row in rows)
-        return Record(scores, stages, manifest.get("seconds"), "finished", True)
+    manifest, stopped, note = (
+        _of(step, path) for path in (step.run.manifest, step.run.stopped, step.run.checkpoint_note)
+    )
+    if manifest and step.run.history.is_file():
+        with step.run.history.open(encoding="utf-8", newline="") as stream:
+            history = TrialHistory.of_rows(csv.DictReader(stream))
+        return TrialRecord(history, manifest.get("seconds"), "finished", finished=True)
     found = stopped or note
     if found:
-        scores, stages = tuple(found.get("scores", ())), tuple(found.get("stages", ()))
-        return Record(scores, stages, found.get("total_seconds"), found.get("why", "interrupted"))
-    return Record()
+        return TrialRecord(TrialHistory.from_json(found), found.get("total_seconds"), found.get("why", "interrupted"))
+    return TrialRecord()
 
 
-def policy_of(sweep: Sweep, planner: Planner) -> Policy:
-    """The policy of a sweep, told of what its trials have shown so far."""
+def policy_of(sweep: Sweep, planner: Planner, make_policy: MakePolicy) -> Policy:
+    """The policy of a sweep, which knows what the trials have shown in earlier commands."""
     policy = make_policy(sweep.options.scheduler)
-    for number, step in enumerate(sweep.steps):
-        assert step.config is not None
-        policy.add(step.name, step.config, kept=number == 0)
-    for step in sweep.steps:
-        past = record(step, planner)
-        if past.scores:
-            policy.report(step.name, past.scores, past.stages)
-        if not step.to_do:
-            policy.leave(step.name)
+    for number, member in enumerate(sweep.members):
+        policy.add(member.name, member.config, exempt=number == 0)
+    for name in sweep.unchosen_names():
+        assert sweep.template is not None
+        policy.add(name, sweep.template.config)
+    for member in sweep.members:
+        history = trial_record(member, planner).history
+        if history.scores:
+            policy.report(member.name, history)
+        if not member.to_do:
+            policy.leave(member.name)
     return policy
 
 
-def note_stopped(step: Step, paths: ProjectPaths, why: str, past: Mapping[str, Any]) -> None:
-    """Remember why a trial was stopped. One that had no more time keeps its checkpoint and may go on some day.
+def note_stopped(trial: Trial, why: str, history: TrialHistory | None) -> None:
+    """Remember why a trial was stopped. One that ran out of time keeps its checkpoint, to be continued later.
 
     Args:
-        past: the trial's last result from Tune; without one, what is on disk of the trial stays.
+        history: the trial's epochs; None where the trial was not started in this command, whose record then stays.
     """
-    run = paths.run(step.experiment)
-    if "scores" not in past:
-        past = _of(step, run.stopped) or _of(step, run.checkpoint_note)
+    run = trial.run
+    if history is None:
+        known = _of(trial, run.stopped) or _of(trial, run.checkpoint_note)
+        values = {**TrialHistory.from_json(known).to_json(), "total_seconds": known.get("total_seconds")}
+    else:
+        values = history.to_json()
     final = why != TIME_BUDGET
-    kept = {name: past.get(name) or [] for name in ("scores", "stages")}
-    values = {"identity": step.identity, "why": why, "final": final, **kept, "total_seconds": past.get("total_seconds")}
     run.out.mkdir(parents=True, exist_ok=True)
-    write_json(run.stopped, {**values, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(run.stopped, {"identity": trial.identity, "why": why, "final": final, **values, "finished": finished})
     if final:
         shutil.rmtree(run.checkpoints, ignore_errors=True)
 
 
-def forget_stopped(step: Step, paths: ProjectPaths) -> None:
-    """The trial goes on: from now on its checkpoint says how far it came."""
+def forget_stopped(step: TrainingStep) -> None:
+    """Delete the note of an earlier stop: the trial goes on, and its checkpoint says how far it came."""
     with suppress(OSError):  # what is wrong with the folder is the trial's to tell
-        paths.run(step.experiment).stopped.unlink(missing_ok=True)
+        step.run.stopped.unlink(missing_ok=True)
 
 
-def _of(step: Step, path: Path) -> dict[str, Any]:
-    """What a file says, where it is of the step's identity."""
+def _of(step: TrainingStep, path: Path) -> dict[str, Any]:
+    """What a file says, where it has the training's identity; {} otherwise."""
     found = read_json(path)
     return found if isinstance(found, dict) and found.get("identity") == step.identity else {}

@@ -1,11 +1,12 @@
-"""What a search has chosen while a sweep ran: kept beside the trials, so that the same sweep has the same trials."""
+"""The file that keeps what a search chose while a sweep ran, so that the same sweep has the same trials."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.planning.planner import Planner, Step
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import Trial
 from orchestrator.sweeps.sampling import Point
 from search_spaces.domains import Space
 from trainable.base.files import read_json, write_json
@@ -13,26 +14,25 @@ from trainable.cache.hashes import digest
 
 
 class SearchLog:
-    """The points of one space around one default, on the data as it is now.
+    """The points that were chosen of one space around one default, on the data as it is now.
 
     Args:
-        default: the default configuration's trial; where its identity has changed, nothing has been chosen yet.
+        default: the default configuration's trial. Where its identity has changed, nothing has been chosen yet.
     """
 
-    def __init__(self, default: Step, space: Space, planner: Planner) -> None:
-        assert default.config is not None
+    def __init__(self, default: Trial, space: Space, planner: Planner) -> None:
         key = digest({"space": repr(sorted(space.items())), "default": default.config.identity()})[:10]
         self.path = planner.paths.trials(default.experiment) / f"optuna-{key}.json"
         self._default, self._planner = default, planner
 
     @property
     def points(self) -> list[Point]:
-        """In the order in which they were chosen."""
+        """The chosen points, the first one first."""
         return list(self._read().get("points", ()))
 
     @property
     def exhausted(self) -> bool:
-        """The space has nothing else."""
+        """Whether the search has found nothing else in the space."""
         return bool(self._read().get("exhausted"))
 
     def add(self, points: Sequence[Point], *, exhausted: bool = False) -> None:

@@ -1,101 +1,123 @@
-"""From an experiment and a space to the trials of a sweep: checked, named and compared with what is on disk (pure)."""
+"""From an experiment and a space to the trials of a sweep, compared with what is on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.planning.planner import Planner, Step
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import Run, Trial
 from orchestrator.sweeps.configurations import configurations, extremes, to_config
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.search_log import SearchLog
 from search_spaces.domains import Space
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
-from trainable.cache.hashes import digest
-from trainable.run.identity import weights_identity
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sweep:
-    """The trials of one experiment's sweep. The first is the default configuration: in `run-all` the fixed run.
+    """The trials of one experiment's sweep.
 
-    `steps` changes where the search chooses while the sweep runs: its open steps come last, and are filled in.
+    A search such as Optuna's chooses trials while the sweep runs: `choose` adds each of them.
+
+    Args:
+        default: the default configuration: in `run-all` the fixed run, otherwise a trial.
+        others: the trials besides the default, numbered from 1.
+        unchosen: how many more trials the search may choose.
+        template: a trial that asks for as much memory as any that may be chosen; None where nothing is chosen late.
+        log: where the search's choices are kept.
     """
 
-    base: Experiment
+    experiment: Experiment
     options: SweepOptions
     space: Space
-    steps: list[Step]
+    default: Run | Trial
+    others: list[Trial]
+    unchosen: int = 0
+    template: Trial | None = None
     log: SearchLog | None = None
+
+    @property
+    def name(self) -> str:
+        return self.experiment.name
 
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(self.space)
 
     @property
-    def default(self) -> Step:
-        return self.steps[0]
+    def members(self) -> tuple[Run | Trial, ...]:
+        """All configurations known so far, by their numbers; the default is number 0."""
+        return (self.default, *self.others)
 
     @property
-    def trials(self) -> tuple[Step, ...]:
-        """Those that are not a fixed run of the same `run-all`."""
-        return tuple(step for step in self.steps if step.sweep is not None)
+    def trials(self) -> tuple[Trial, ...]:
+        """The members that are trials: a default that is a fixed run is none."""
+        return tuple(member for member in self.members if isinstance(member, Trial))
 
-    def values(self, step: Step) -> dict[str, Any]:
-        """The swept parameters of a trial."""
-        return {name: getattr(step.config, name) for name in self.parameters}
+    def values(self, config: TrainConfig) -> dict[str, Any]:
+        """The swept parameters of a configuration."""
+        return {name: getattr(config, name) for name in self.parameters}
+
+    def choose(self, trial: Trial) -> None:
+        """Take in a trial that the search has chosen."""
+        self.others.append(trial)
+        self.unchosen -= 1
+
+    def unchosen_names(self) -> list[str]:
+        """The names that the trials still to be chosen will have."""
+        first = len(self.members)
+        return [f"{self.name}#{number}" for number in range(first, first + self.unchosen)]
 
 
 def plan_sweep(
-    base: Step, space: Space, options: SweepOptions, planner: Planner, *, fixed: bool, fresh: bool = False
+    base: Run, space: Space, options: SweepOptions, planner: Planner, *, fixed: bool, fresh: bool = False
 ) -> Sweep:
     """The sweep of an experiment.
 
     Args:
-        base: the experiment's own step, whose configuration is the default.
-        fixed: `base` runs in the same run, or is done, and so is the default's trial.
+        base: the experiment's own run, whose configuration is the default.
+        fixed: `base` runs in the same command, or is done, and serves as the default's trial.
 
     Raises:
         ConfigError: the space is empty, or has an unknown parameter or a value that makes no run.
     """
-    assert base.config is not None
-    sweep = Sweep(base.experiment, options, space, [base] if fixed else [])
-    configs = list(configurations(base.name, base.config, space, options))
-    for config in configs if fixed else [base.config, *configs]:
-        sweep.steps.append(new_trial(sweep, config, len(sweep.steps), planner, fresh=fresh))
-    return _with_search(sweep, base.config, planner, fresh) if options.search == "optuna" else sweep
+    default = base if fixed else new_trial(base.experiment, base.config, 0, options, planner, fresh=fresh)
+    configs = configurations(base.name, base.config, space, options)
+    others = [
+        new_trial(base.experiment, config, number, options, planner, fresh=fresh)
+        for number, config in enumerate(configs, 1)
+    ]
+    sweep = Sweep(base.experiment, options, space, default, others)
+    if options.search == "optuna":
+        _prepare_search(sweep, planner, fresh=fresh)
+    return sweep
 
 
-def _with_search(sweep: Sweep, default: TrainConfig, planner: Planner, fresh: bool) -> Sweep:
-    """The sweep with what its search chose before, and what it is still to choose."""
-    steps, samples = sweep.steps, sweep.options.samples
-    log = SearchLog(new_trial(sweep, default, 0, planner), sweep.space, planner)
-    for point in () if fresh else log.points[: samples - len(steps)]:
-        steps.append(new_trial(sweep, to_config(default, point, sweep.options), len(steps), planner))
-    if fresh or not log.exhausted:
-        # What is reserved must do for whatever is chosen.
+def new_trial(
+    experiment: Experiment,
+    config: TrainConfig,
+    number: int,
+    options: SweepOptions,
+    planner: Planner,
+    *,
+    fresh: bool = False,
+) -> Trial:
+    """A trial of the experiment's sweep, compared with what is on disk."""
+    return planner.trial(experiment, config, number, stop_is_final=options.scheduler != "none", fresh=fresh)
+
+
+def _prepare_search(sweep: Sweep, planner: Planner, *, fresh: bool) -> None:
+    """Add the trials that the search chose in earlier commands, and count those that it may still choose."""
+    experiment, default, options = sweep.experiment, sweep.default.config, sweep.options
+    sweep.log = SearchLog(new_trial(experiment, default, 0, options, planner), sweep.space, planner)
+    room = options.samples - len(sweep.members)
+    for point in () if fresh else sweep.log.points[:room]:
+        config = to_config(default, point, options)
+        sweep.others.append(new_trial(experiment, config, len(sweep.members), options, planner))
+    if fresh or not sweep.log.exhausted:
+        sweep.unchosen = options.samples - len(sweep.members)
+    if sweep.unchosen:
         largest = replace(default, batch=max(default.batch, *extremes(sweep.space.get("batch", default.batch))))
-        steps += [_open(sweep, largest, number, planner) for number in range(len(steps), samples)]
-    return replace(sweep, log=log)
-
-
-def trial_of(base: Experiment, config: TrainConfig, number: int, *, test: bool) -> Experiment:
-    """The experiment of a trial. Its folder is named by its configuration and seed, so the same trial has the same
-    folder in every sweep; its name by its number in this one."""
-    values = {"config": config.identity(), "weights": weights_identity(config.weights)}
-    seed = values["config"].pop("seed")  # type: ignore[attr-defined]
-    name = f"{base.name}#{number}" if not test else f"{base.name}#{number}/{seed}"
-    return replace(base, name=name, trial=f"{digest(values)[:10]}-s{seed}", test=test)
-
-
-def new_trial(sweep: Sweep, config: TrainConfig, number: int, planner: Planner, *, fresh: bool = False) -> Step:
-    """A trial of the sweep, held against what is on disk."""
-    experiment = trial_of(sweep.base, config, number, test=False)
-    stopped_counts = sweep.options.scheduler != "none"
-    return planner.trial(experiment, config, sweep.base.name, stopped_counts=stopped_counts, fresh=fresh)
-
-
-def _open(sweep: Sweep, config: TrainConfig, number: int, planner: Planner) -> Step:
-    experiment = replace(sweep.base, name=f"{sweep.base.name}#{number}", trial=f"open-{number}", test=False)
-    return replace(planner.trial(experiment, config, sweep.base.name), open=True, why="to be chosen")
+        sweep.template = planner.trial(experiment, largest, len(sweep.members), fresh=True)

@@ -6,8 +6,10 @@ line returns: 1 an experiment failed, 2 bad input or configuration, 130 interrup
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 SHOWN = 60
 """Problems that are shown, of each file as many; a wrong project root makes one of every row."""
@@ -52,6 +54,9 @@ class InputError(EmosweepError):
         self.problems = list(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[list[Problem]]]:
+        return InputError, (self.problems,)  # an exception is pickled with its message otherwise
+
     def summary(self) -> str:
         """What a terminal shows: of each file the first problems and how many more, so that none hides another."""
         lines = []
@@ -79,3 +84,26 @@ class InterruptedRun(EmosweepError):
     """The user stopped the run; what was done is kept."""
 
     exit_code = 130
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as a value, which travels between processes and stays with a result.
+
+    Args:
+        message: one line that says why.
+        details: the traceback, for the log; empty for an error that this project raises on purpose.
+    """
+
+    message: str
+    details: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException | None) -> Self:
+        """The failure that an exception stands for. Ray wraps a worker's own exception, which its `cause` holds."""
+        cause = getattr(error, "cause", None) or error
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        if isinstance(cause, EmosweepError):
+            return cls(lines[0] if lines else type(cause).__name__)
+        details = "".join(traceback.format_exception(error)) if error is not None else ""
+        return cls(f"{type(cause).__name__}: {lines[-1] if lines else ''}", details)

@@ -1,0 +1,161 @@
+"""The work of a run between the executor's start and its end: FaceAPI, trainings, then the confirmations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from orchestrator.execution.allocation import Allocation, Allocator, Cluster
+from orchestrator.execution.bookkeeping import StopNotes
+from orchestrator.execution.entries import Entry, Limits, Search
+from orchestrator.execution.events import Listeners
+from orchestrator.execution.executor import Executor, Training
+from orchestrator.execution.faceapi_tasks import FaceApiTasks
+from orchestrator.execution.hardware import Hardware
+from orchestrator.execution.jobs import job_of
+from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.view import RunView
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import Step, TrainingStep, Trial, evaluations, trainings
+from orchestrator.sweeps.confirmation import to_confirm
+from orchestrator.sweeps.policies import Policy, make_policy
+from orchestrator.sweeps.records import policy_of
+from orchestrator.sweeps.sweep import Sweep
+from trainable.base.config import Resources
+
+
+class ActiveRun:
+    """The work between the executor's start and its end.
+
+    Args:
+        over: says whether the run must not go on.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        hardware: Hardware,
+        executor: Executor,
+        cluster: Cluster,
+        view: RunView,
+        over: Callable[[], bool],
+        sweeps: Sequence[Sweep],
+    ) -> None:
+        self.planner, self.hardware, self.executor, self.cluster = planner, hardware, executor, cluster
+        self.view, self.over, self.sweeps = view, over, sweeps
+        self.notes = StopNotes()
+        self.events = Listeners([self.notes, view])
+        self.chosen: list[Trial] = []
+        self.allocator = Allocator(cluster, hardware, self._measure)
+        budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
+        self.deadline = time.monotonic() + min(budgets) if budgets else None
+
+    @property
+    def out_of_time(self) -> set[str]:
+        return self.notes.out_of_time
+
+    def execute(self, todo: Sequence[Step]) -> None:
+        """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""
+        training = trainings(todo)
+        # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
+        limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
+        faceapi = FaceApiTasks(
+            evaluations(todo), self.planner, self.executor, limit=limit, events=self.events, stop=self.over
+        )  # fmt: skip
+        work = self._prepared(training) if training or any(sweep.unchosen for sweep in self.sweeps) else None
+        faceapi.start()
+        try:
+            if work is not None:
+                work()
+        finally:
+            faceapi.limit = max(1, self.cluster.cpus)
+            faceapi.finish()
+
+    def confirm(self) -> list[TrainingStep]:
+        """Train the best of each sweep and its default on new seeds. Returns those trainings."""
+        if self.over() or (self.deadline is not None and time.monotonic() >= self.deadline):
+            return []
+        steps = [step for sweep in self.sweeps for step in to_confirm(sweep, self.planner, self.view.failures)]
+        steps = [self.planner.identify(step) for step in steps]
+        if steps:
+            self.view.add(steps)
+            self._prepared(steps)()
+        return list(steps)
+
+    def _prepared(self, training: Sequence[TrainingStep]) -> Callable[[], None]:
+        """What trains `training` when called; everything that can be refused is refused before."""
+        templates = [sweep.template for sweep in self.sweeps for _ in range(sweep.unchosen) if sweep.template]
+        allocation = self.allocator.allocate([*training, *templates])
+        if allocation.watches_memory:
+            self.view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
+        policies = {sweep.name: policy_of(sweep, self.planner, _make_policy) for sweep in self.sweeps}
+        steps = {step.name: step for step in training}
+        self.notes.steps = dict(steps)
+        queue = TrainingQueue(
+            [_entry(step, allocation, policies) for step in training],
+            policies,
+            Limits(self.cluster, self.hardware.max_concurrent, self.deadline),
+            searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
+        )
+
+        def job(name: str) -> Training:
+            step = self.notes.steps[name]
+            template = _template(step, self.sweeps) if name not in steps else step
+            resources, request = allocation.resources[template.name], allocation.requests[template.name]
+            return Training(job_of(step, self.planner.paths, resources), request)
+
+        return lambda: self.executor.train(queue, job, self.planner.paths.tune, events=self.events, stop=self.over)
+
+    def _search(self, sweep: Sweep, policies: Mapping[str, Policy], allocation: Allocation) -> Search:
+        assert sweep.template is not None
+        request = allocation.requests[sweep.template.name]
+
+        def choose() -> Entry | None:
+            from orchestrator.sweeps.proposals import next_trial
+
+            trial = next_trial(sweep, policies[sweep.name], self.planner)
+            if trial is None:
+                return None
+            self.chosen.append(trial)
+            self.notes.steps[trial.name] = trial
+            return Entry(trial.name, trial.work, request, sweep.name, fixed=False)
+
+        return Search(choose, sweep.unchosen, request)
+
+    def _measure(self, step: TrainingStep, most: int) -> int:
+        """How many trials like `step` pay on a GPU at once."""
+        self.view.say(f"measuring how many trials at once pay on a GPU, with {step.name}")
+        hardware = self.hardware
+        resources = Resources(hardware.device, workers=hardware.workers, plain=hardware.plain)
+        count = self.executor.trials_per_gpu(job_of(step, self.planner.paths, resources), most, self.over)
+        self.view.say(f"trials at once on each GPU: {count}")
+        return count
+
+
+def _template(step: TrainingStep, sweeps: Sequence[Sweep]) -> TrainingStep:
+    """The trial whose resources a chosen trial gets."""
+    template = next(sweep.template for sweep in sweeps if sweep.experiment == step.experiment)
+    assert template is not None
+    return template
+
+
+def _entry(step: TrainingStep, allocation: Allocation, policies: Mapping[str, Policy]) -> Entry:
+    sweep = step.experiment.name if step.experiment.name in policies else None
+    contender = sweep is not None and step.name in policies[sweep].contenders
+    tail = allocation.resources[step.name].tail
+    return Entry(
+        step.name,
+        step.work,
+        allocation.requests[step.name],
+        sweep if contender else None,
+        step.fixed,
+        tail[0] if tail else None,
+    )
+
+
+def _make_policy(scheduler: str) -> Policy:
+    if scheduler == "asha":
+        from orchestrator.execution.asha import Asha  # and Ray
+
+        return Asha()
+    return make_policy(scheduler)

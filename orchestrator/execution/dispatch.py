@@ -1,0 +1,187 @@
+"""Tune's public interfaces over a `TrainingQueue`: a Searcher starts trials, a TrialScheduler pauses and resumes them.
+
+Tune asks the searcher for one configuration after the other. The searcher answers with the queue's next training where
+a node has room for it, and with None otherwise, so there are never more processes than trainings that can run at once.
+A paused trial is resumed by the scheduler. Both ask the same `Dispatcher`, which decides who is next.
+
+Nothing here is restored by Tune: a trial goes on from its own folder, and every command starts a new Tuner. So the
+objects pickle as empty ones where the Tuner stores itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from orchestrator.execution.events import RunEvents
+from orchestrator.execution.queue import TrainingQueue
+from trainable.base.errors import Failure
+from trainable.run.history import TrialHistory
+
+_ACTIONS = {"go": TrialScheduler.CONTINUE, "pause": TrialScheduler.PAUSE, "stop": TrialScheduler.STOP}
+
+
+class _NotStored:
+    """An object of which Tune's record of the experiment holds nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class Dispatcher:
+    """Decides which training is next, and keeps what Tune knows of each.
+
+    Args:
+        queue: the trainings and their order.
+        config_of: the configuration of a training that Tune hands to its process.
+        stop: says whether the run is to end; running epochs are finished first.
+    """
+
+    def __init__(
+        self,
+        queue: TrainingQueue,
+        config_of: Callable[[str], dict[str, Any]],
+        events: RunEvents,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.queue, self.config_of, self.events, self.stop = queue, config_of, events, stop
+        self.trials: dict[str, Trial] = {}
+        self.stopped: dict[str, str] = {}
+        """Why trials were stopped before their end, by name."""
+        self._next: str | None = None
+
+    def next_name(self) -> str | None:
+        """The training whose turn it is; the same one until `taken` is called."""
+        self.queue.draining = self.queue.draining or self.stop()
+        if self._next is None and not self.queue.draining:
+            self._next = self.queue.next()
+            if self._next is not None:
+                self.queue.started(self._next)
+        return self._next
+
+    def taken(self) -> None:
+        self._next = None
+
+    def end_waiting(self, controller: Any) -> None:
+        """End the trials that wait without a chance or without time, and all that wait where the run is to end."""
+        for name, why in self.queue.dropped().items():
+            self.stopped[name] = why
+            if name in self.trials:
+                controller.stop_trial(self.trials[name])
+            else:
+                self.events.stopped(name, why, None)
+        if self.queue.draining:
+            for trial in self.trials.values():
+                if trial.status in (Trial.PENDING, Trial.PAUSED):
+                    controller.stop_trial(trial)
+
+
+class QueueSearcher(_NotStored, Searcher):
+    """Hands Tune the queue's next new training."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()
+        self.dispatcher = dispatcher
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        name = self.dispatcher.next_name()
+        if name is not None and name not in self.dispatcher.trials:
+            self.dispatcher.taken()
+            return self.dispatcher.config_of(name)
+        finished: str = Searcher.FINISHED
+        return finished if name is None and self.dispatcher.queue.finished else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pass
+
+    def save(self, checkpoint_path: str) -> None:
+        pass
+
+    def restore(self, checkpoint_path: str) -> None:
+        pass
+
+
+class PausingScheduler(_NotStored, TrialScheduler):
+    """Pauses, resumes and stops trials as the queue says."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()
+        self.dispatcher = dispatcher
+
+    @property
+    def _queue(self) -> TrainingQueue:
+        return self.dispatcher.queue
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        return True  # the queue's policies compare trials by their histories, not by one metric
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        self.dispatcher.end_waiting(tune_controller)
+        name = self.dispatcher.next_name()
+        if name is None or name not in self.dispatcher.trials:
+            return None
+        self.dispatcher.taken()
+        return self.dispatcher.trials[name]
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if trial_name(trial) in self.dispatcher.trials:  # its process failed, as `on_trial_error` has been told
+            self._queue.retried(trial_name(trial))
+        self.dispatcher.trials[trial_name(trial)] = trial
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        verdict, why = self._queue.epoch(trial_name(trial), TrialHistory.from_json(result))
+        if verdict == "stop" and why:
+            self.dispatcher.stopped[trial_name(trial)] = why
+        return str(_ACTIONS[verdict])
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._queue.completed(trial_name(trial), TrialHistory.from_json(result))
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self._queue.ended(trial_name(trial))
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        self._queue.ended(trial_name(trial))
+
+    def debug_string(self) -> str:
+        return f"{len(self.dispatcher.trials)} of {self._queue.size} trainings have started"
+
+
+class EventCallback(_NotStored, tune.Callback):
+    """Hands Tune's events on as `RunEvents`. Tune calls it in the main thread."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher, self.events = dispatcher, dispatcher.events
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.events.started(trial_name(trial))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self.events.epoch(trial_name(trial), result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        name, result = trial_name(trial), trial.last_result or {}
+        if name in self.dispatcher.stopped:
+            history = TrialHistory.from_json(result) if "scores" in result else None
+            self.events.stopped(name, self.dispatcher.stopped[name], history)
+        elif result.get("done"):
+            self.events.finished(name)  # not a trial that an interrupted run leaves for the next command
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.events.failed(trial_name(trial), Failure.of(trial.get_pickled_error() or trial.get_error()))
+
+
+def trial_name(trial: Trial) -> str:
+    """The name of the training that a Tune trial runs."""
+    name: str = trial.config["job"]["experiment"]
+    return name

@@ -1,0 +1,57 @@
+"""A training, a search and the limits of a run, as the `TrainingQueue` sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.execution.allocation import Cluster, Request
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A training before it runs.
+
+    Args:
+        work: the estimated effort, which orders the start.
+        request: what the training asks of a node while it runs.
+        sweep: the sweep whose policy hears of the training, and judges it unless it is fixed.
+        fixed: the training goes to its end, whatever others show.
+        alone_from: the epochs after which it has all CPUs of the machine to itself.
+    """
+
+    name: str
+    work: float
+    request: Request
+    sweep: str | None = None
+    fixed: bool = True
+    alone_from: int | None = None
+
+
+@dataclass
+class Search:
+    """A sweep's search, which chooses trials while the sweep runs.
+
+    Args:
+        choose: the next trial, or None where there is nothing else to try.
+        remaining: how many trials it may still choose.
+        request: what each of them asks of a node.
+    """
+
+    choose: Callable[[], Entry | None]
+    remaining: int
+    request: Request
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use. `deadline` (of `time.monotonic`) ends the trials of sweeps, never the fixed trainings."""
+
+    cluster: Cluster
+    max_concurrent: int | None = None
+    deadline: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline

@@ -1,0 +1,75 @@
+"""Where trainings and tasks run: the interface between the orchestration and Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO, TypeVar
+
+from orchestrator.execution.allocation import Cluster, Request
+from orchestrator.execution.events import RunEvents
+from orchestrator.execution.queue import TrainingQueue
+from trainable.run.job import Job
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as an executor gets it: its job, and what it asks of a node."""
+
+    job: Job
+    request: Request
+
+
+class Executor(Protocol):
+    """Runs trainings and tasks: on Ray (`orchestrator.execution.session`), or in this process, for tests.
+
+    `terminal` is where the user looks; what libraries print goes to the file `log`. `modules` are those that `train`
+    needs, so that they can be imported ahead.
+    """
+
+    terminal: TextIO
+    log: Path
+    modules: tuple[str, ...]
+
+    def connect(self, address: str | None, cpus: int | None) -> Cluster:
+        """Start a cluster here, with so many CPUs, or join the one at `address`.
+
+        Raises:
+            ConfigError: no cluster answers there, or none can be started here.
+        """
+
+    def train(
+        self,
+        queue: TrainingQueue,
+        jobs: Callable[[str], Training],
+        folder: Path,
+        *,
+        events: RunEvents,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Run all trainings of the queue (see `orchestrator.execution.tuner.train`)."""
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Start a task that takes no CPU from trainings; it is tried again where its process dies."""
+
+    def cancel(self, future: Future[Any]) -> None:
+        """End a task that was submitted."""
+
+    def ship(self, value: Any) -> Any:
+        """Send a value to the cluster once; tasks take what is returned as an argument in its place."""
+
+    def trials_per_gpu(self, job: Job, most: int, stop: Callable[[], bool]) -> int:
+        """How many such trainings, up to `most`, a GPU should run at once; 1 when stopped.
+
+        Raises:
+            ConfigError: the measuring process ended without an answer.
+        """
+
+
+OpenExecutor = Callable[[Path], AbstractContextManager[Executor]]
+"""Opens an executor that keeps its logs in the given folder."""

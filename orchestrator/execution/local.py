@@ -1,0 +1,152 @@
+"""An executor in this process: no Ray, no cluster. For tests of the orchestration, and for debugging a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.events import RunEvents
+from orchestrator.execution.executor import OpenExecutor, Training
+from orchestrator.execution.queue import TrainingQueue
+from trainable.base.errors import Failure
+from trainable.run.history import TrialHistory
+from trainable.run.job import Job
+
+T = TypeVar("T")
+Stepper = Callable[[], dict[str, Any]]
+"""Trains one epoch; what it returns is what a worker tells Tune, with `done` set after the last epoch."""
+ATTEMPTS = 3
+
+
+def in_process_stepper(job: Job) -> Stepper:
+    """A real training in this process."""
+    from trainable.run.stepper import JobStepper
+
+    return JobStepper(job).step
+
+
+class LocalExecutor:
+    """Trains the queue's trainings in turn, an epoch each, as many at a time as the pretended nodes can hold.
+
+    Args:
+        nodes: CPUs and GPUs of each pretended node; nothing is reserved.
+        make_stepper: what trains a job.
+    """
+
+    modules: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        log: Path,
+        nodes: tuple[tuple[int, float], ...] = ((1, 0.0),),
+        make_stepper: Callable[[Job], Stepper] = in_process_stepper,
+    ) -> None:
+        self.terminal: TextIO = sys.stdout
+        self.log, self.nodes, self.make_stepper = log, nodes, make_stepper
+        self._threads = ThreadPoolExecutor(1)
+
+    def connect(self, address: str | None, cpus: int | None) -> Cluster:
+        return Cluster(self.nodes)
+
+    def train(
+        self,
+        queue: TrainingQueue,
+        jobs: Callable[[str], Training],
+        folder: Path,
+        *,
+        events: RunEvents,
+        stop: Callable[[], bool],
+    ) -> None:
+        _Loop(queue, jobs, events, stop, self.make_stepper).run()
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        return self._threads.submit(function, *arguments)
+
+    def cancel(self, future: Future[Any]) -> None:
+        future.cancel()
+
+    def ship(self, value: Any) -> Any:
+        return value
+
+    def trials_per_gpu(self, job: Job, most: int, stop: Callable[[], bool]) -> int:
+        return 1
+
+
+def local_executor(
+    nodes: tuple[tuple[int, float], ...] = ((1, 0.0),), make_stepper: Callable[[Job], Stepper] = in_process_stepper
+) -> OpenExecutor:
+    """Opens a `LocalExecutor`."""
+
+    @contextmanager
+    def opened(logs: Path) -> Iterator[LocalExecutor]:
+        yield LocalExecutor(logs / "local.log", nodes, make_stepper)
+
+    return opened
+
+
+class _Loop:
+    """The trainings under way."""
+
+    def __init__(
+        self,
+        queue: TrainingQueue,
+        jobs: Callable[[str], Training],
+        events: RunEvents,
+        stop: Callable[[], bool],
+        make_stepper: Callable[[Job], Stepper],
+    ) -> None:
+        self.queue, self.jobs, self.events, self.stop, self.make_stepper = queue, jobs, events, stop, make_stepper
+        self.active: dict[str, Stepper] = {}
+        self.known: dict[str, TrialHistory] = {}
+        self.attempts: dict[str, int] = {}
+
+    def run(self) -> None:
+        while True:
+            self.queue.draining = self.queue.draining or self.stop()
+            for name, why in self.queue.dropped().items():
+                self.events.stopped(name, why, self.known.get(name))
+            while (new := self.queue.next()) is not None:
+                self.queue.started(new)
+                self.active[new] = self.make_stepper(self.jobs(new).job)
+                self.events.started(new)
+            if not self.active:
+                return
+            for running in list(self.active):
+                self._advance(running)
+
+    def _advance(self, name: str) -> None:
+        try:
+            result = self.active[name]()
+        except Exception as error:  # whatever a training raises is its own failure
+            self._failed(name, error)
+            return
+        self.events.epoch(name, result)
+        history = self.known[name] = TrialHistory.from_json(result)
+        if result["done"]:
+            del self.active[name]
+            self.queue.completed(name, history)
+            self.events.finished(name)
+            return
+        verdict, why = self.queue.epoch(name, history)
+        if verdict != "go":
+            del self.active[name]
+        if verdict == "stop":
+            self.queue.ended(name)
+            if why:
+                self.events.stopped(name, why, history)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        """Try again from the last checkpoint, as Tune does."""
+        self.attempts[name] = self.attempts.get(name, 0) + 1
+        self.queue.ended(name)
+        if self.attempts[name] < ATTEMPTS:
+            self.queue.retried(name)
+            self.active[name] = self.make_stepper(self.jobs(name).job)
+            return
+        del self.active[name]
+        self.events.failed(name, Failure.of(error))

@@ -1,0 +1,33 @@
+"""The interface to whoever shows a run to the user (the command line's progress bars, or nothing)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TextIO
+
+from orchestrator.execution.events import RunEvents
+from orchestrator.planning.steps import Step
+from trainable.base.errors import Failure
+
+
+class RunView(RunEvents, Protocol):
+    """Shows a run, and remembers the failures by name."""
+
+    failures: dict[str, Failure]
+
+    def add(self, steps: Sequence[Step], unchosen: Collection[str] = ()) -> None:
+        """Announce work. `unchosen` are the names that trials still to be chosen will have."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+    def decoded(self, there: int, wanted: int) -> None:
+        """Show how many of the wanted images are decoded."""
+
+    def abandon(self) -> None:
+        """Leave the terminal usable: the process is about to end at once."""
+
+
+MakeView = Callable[[TextIO], AbstractContextManager[RunView]]
+"""Opens a view on a terminal."""
