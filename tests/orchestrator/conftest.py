@@ -16,7 +16,7 @@ from small_runs import tables_of, write_weights
 from sweep_runs import SMALL, Bench
 
 from orchestrator.__main__ import run
-from orchestrator.execution.session import Session
+from orchestrator.execution.session import RayExecutor
 
 # What is compared is what an ordinary terminal shows, whatever CI asks for.
 os.environ |= {"COLUMNS": "80", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
@@ -31,7 +31,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         raise AssertionError("Ray would have been started")
 
     # A bad input that is let through would train for minutes; nothing that these tests call may get this far.
-    monkeypatch.setattr(Session, "connect", refuse)
+    monkeypatch.setattr(RayExecutor, "connect", refuse)
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["orchestrator", *map(str, arguments)])

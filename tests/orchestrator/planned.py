@@ -11,6 +11,7 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Recipe, Settings
+from orchestrator.planning.steps import Run
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
@@ -34,10 +35,10 @@ def sweep_of(
 ) -> Sweep:
     """The sweep of an experiment as the command line plans it; of `space`, where given."""
     (base,) = ours.plan(select([name]))
-    assert base.config is not None
+    assert isinstance(base, Run)
     if seed is not None:
         base = replace(base, config=replace(base.config, seed=seed))
     chosen = SweepOptions(**options)
     if space is None:
-        space = plan_spaces({name: base.config}, chosen)[name]  # type: ignore[dict-item]
+        space = plan_spaces({name: base.config}, chosen)[name]
     return plan_sweep(base, space, chosen, ours, fixed=fixed)

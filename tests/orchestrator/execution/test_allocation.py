@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.execution.allocation import (
+    Allocator,
+    Cluster,
+    Request,
+    Share,
+    memory_requests,
+    peak_bytes,
+)
 from orchestrator.execution.hardware import Hardware
-from orchestrator.execution.session import Cluster, Share
-from orchestrator.execution.shares import Shares
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import Run, TrainingStep, Trial
 from search_spaces.runbook import Experiment, Published
 from trainable.base.config import Mode, TrainConfig
 from trainable.base.errors import ConfigError
+from trainable.base.paths import RunPaths
 
 Nodes = tuple[tuple[int, float], ...]
 
@@ -127,60 +135,140 @@ def test_every_gpu_has_a_trial_while_there_are_trials(
     assert min(trials, at_once(cluster.nodes, share)) == min(trials, fit)
 
 
-def steps(count: int, batch: int = 128, rows: int = 468, mode: Mode = "finetune") -> list[Step]:
+def steps(count: int, batch: int = 128, rows: int = 468, mode: Mode = "finetune") -> list[TrainingStep]:
     config = TrainConfig(mode, 30, 1e-3, 1e-4, batch=batch)
-    return [Step(Experiment("any", "M1", mode, "any", Published(0.0)), (rows, 67, 134), 1.0, "new", "", config)] * count
+    experiments = [Experiment(f"any{n}", "M1", mode, "any", Published(0.0)) for n in range(count)]
+    run = RunPaths(Path("any"))
+    return [Run(experiment=experiment, rows=(rows, 67, 134), config=config, run=run) for experiment in experiments]
+
+
+def trials(count: int, batch: int = 128) -> list[TrainingStep]:
+    return [
+        Trial(experiment=step.experiment, rows=step.rows, config=step.config, run=step.run, number=1)
+        for step in steps(count, batch)
+    ]
 
 
 Asked = list[tuple[int, int]]
 """Batches and numbers of trials."""
 
 
-def auto(asked: Asked, pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Shares:
+def auto(asked: Asked, pay: int, nodes: Nodes = ((16, 1.0),), **wishes: Any) -> Allocator:
     """On a GPU on which `pay` trials at once would pay."""
 
-    def measure(step: Step, most: int) -> int:
-        assert step.config is not None
+    def measure(step: TrainingStep, most: int) -> int:
         asked.append((step.config.batch, most))
         return min(pay, most)
 
-    return Shares(Cluster(nodes), Hardware(gpus_per_trial="auto", **wishes), measure)
+    return Allocator(Cluster(nodes), Hardware(gpus_per_trial="auto", **wishes), measure)
 
 
 def test_auto_takes_what_was_measured() -> None:
     asked: Asked = []
-    assert auto(asked, pay=4).of(steps(5)) == Share(4, 0.25), "five trials, four at once"
+    assert auto(asked, pay=4).share(steps(5)) == Share(4, 0.25), "five trials, four at once"
     assert asked == [(128, 5)]
 
 
 def test_auto_measures_again_only_what_it_does_not_know() -> None:
     asked: Asked = []
     shares = auto(asked, pay=4)
-    assert [shares.of(steps(trials)).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
+    assert [shares.share(steps(trials)).gpus for trials in (2, 21, 80, 3)] == [1 / 2, 1 / 4, 1 / 4, 1 / 3]
     assert asked == [(128, 2), (128, 16)], "two were all that was asked about at first; then it ended by itself"
-    assert shares.of(steps(21, 1024)).gpus == 1 / 4 and asked[-1] == (1024, 16)
-    assert shares.of(steps(21, rows=9000)).gpus == 1 / 4 and len(asked) == 4, "other data"
+    assert shares.share(steps(21, 1024)).gpus == 1 / 4 and asked[-1] == (1024, 16)
+    assert shares.share(steps(21, rows=9000)).gpus == 1 / 4 and len(asked) == 4, "other data"
 
 
 def test_auto_measures_the_trial_that_takes_most_memory() -> None:
-    measured: list[Step] = []
+    measured: list[TrainingStep] = []
 
-    def measure(step: Step, most: int) -> int:
+    def measure(step: TrainingStep, most: int) -> int:
         measured.append(step)
         return 1
 
-    shares = Shares(Cluster(((16, 1.0),)), Hardware(gpus_per_trial="auto"), measure)
+    shares = Allocator(Cluster(((16, 1.0),)), Hardware(gpus_per_trial="auto"), measure)
     (probe,), (short,), (long,), (small,) = (
         steps(1, 1024, 9000, "probe"), steps(1, 1024, 468), steps(1, 1024, 957), steps(1, 128, 2000),
     )  # fmt: skip
-    shares.of([probe, short, long, small])
-    shares.of([probe, small])
+    shares.share([probe, short, long, small])
+    shares.share([probe, small])
     assert measured == [long, small]
 
 
 def test_auto_needs_no_measurement_for_one_trial_or_without_a_gpu() -> None:
     asked: Asked = []
-    assert auto(asked, pay=4).of(steps(1)).gpus == 1.0
-    assert auto(asked, pay=4, nodes=((4, 0.0),)).of(steps(5)) == Share(1, 0.0)
-    assert auto(asked, pay=4, device="cpu").of(steps(5)).gpus == 0.0
+    assert auto(asked, pay=4).share(steps(1)).gpus == 1.0
+    assert auto(asked, pay=4, nodes=((4, 0.0),)).share(steps(5)) == Share(1, 0.0)
+    assert auto(asked, pay=4, device="cpu").share(steps(5)).gpus == 0.0
     assert not asked
+
+
+# -- memory
+
+
+def test_trainings_that_fit_together_ask_for_no_memory() -> None:
+    """Those that ask for different amounts cannot follow each other in one process."""
+    need = peak_bytes(steps(1)[0])
+    roomy, tight = Cluster(((2, 0.0),), (2 * need,)), Cluster(((2, 0.0),), (2 * need - 1,))
+    assert memory_requests(steps(5), roomy, Share(1, 0.0)) == {}
+    assert memory_requests(steps(5), tight, Share(1, 0.0)) == {step.name: need for step in steps(5)}
+
+
+def test_the_larger_of_two_batches_decides() -> None:
+    small, large = steps(1)[0], steps(2, batch=468)[1]
+    assert peak_bytes(large) > peak_bytes(small)
+    both = Cluster(((2, 0.0),), (peak_bytes(small) + peak_bytes(large),))
+    assert memory_requests([small, large], both, Share(1, 0.0)) == {}
+    assert set(memory_requests([large, small], Cluster(both.nodes, (both.memory[0] - 1,)), Share(1, 0.0)))
+
+
+def test_a_training_larger_than_any_node_asks_for_the_memory_of_the_largest() -> None:
+    cluster = Cluster(((2, 0.0), (2, 0.0)), (1000, 2000))
+    assert set(memory_requests(steps(3), cluster, Share(1, 0.0)).values()) == {2000}
+
+
+def test_a_probe_needs_a_process_and_no_activations() -> None:
+    """The memory of a probe, whatever its batch is."""
+    assert peak_bytes(steps(1, mode="probe")[0]) == peak_bytes(steps(1, batch=1024, mode="probe")[0]) < peak_bytes(
+        steps(1)[0]
+    )
+
+
+def test_the_nodes_hold_as_many_as_their_cpus_gpus_and_memory_allow() -> None:
+    cluster = Cluster(((2, 1.0), (1, 0.0)), (10, 10))
+    one, half_gpu, hungry = Request(Share(1, 0.0)), Request(Share(1, 0.5)), Request(Share(1, 0.0), memory=11)
+    assert cluster.fits([one, one], one) and not cluster.fits([one, one, one], one)
+    assert cluster.fits([half_gpu], half_gpu) and not cluster.fits([half_gpu, half_gpu], half_gpu)
+    assert not cluster.fits([], hungry)
+
+
+# -- who gets what
+
+
+def allocated(steps: list[TrainingStep], cpus: int = 2, **wishes: Any) -> dict[str, Any]:
+    cluster = Cluster(((cpus, 0.0),), (10**12,))
+    return dict(Allocator(cluster, Hardware(**wishes), lambda step, most: 1).allocate(steps).resources)
+
+
+def test_fixed_trainings_get_the_same_with_a_sweep_beside_them() -> None:
+    """Otherwise the sweep would change their numbers."""
+    alone = allocated(steps(1), cpus=4)
+    beside = allocated([*steps(1), *trials(3)], cpus=4)
+    assert {name: beside[name] for name in alone} == alone
+    assert {name for name in beside} == {"any0", "any0#1", "any1#1", "any2#1"}
+
+
+def test_only_the_fixed_training_that_ends_last_gets_all_cpus_at_the_end() -> None:
+    """And none where CPUs were given, where trials wait for memory, on several nodes, or beside GPUs."""
+    many = {"rows": 20_000}
+    some = steps(3, **many)
+    assert sum(found.tail is not None for found in allocated(some).values()) == 1
+    assert not any(found.tail for found in allocated(trials(3)).values())
+    assert not any(found.tail for found in allocated(some, cpus_per_trial=1).values())
+    for cluster in (Cluster(((2, 0.0),), (1,)), Cluster(((1, 0.0), (1, 0.0)), (10**12, 10**12)), Cluster(((2, 1.0),))):
+        found = Allocator(cluster, Hardware(), lambda step, most: 1).allocate(some)
+        assert not any(resources.tail for resources in found.resources.values())
+
+
+def test_plain_and_workers_reach_every_training() -> None:
+    found = allocated([*steps(1), *trials(1)], plain=True, workers=3)
+    assert {(resources.plain, resources.workers) for resources in found.values()} == {(True, 3)}

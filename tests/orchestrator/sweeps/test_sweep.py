@@ -14,13 +14,14 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from planned import planner, sweep_of
 
-from orchestrator.planning.planner import Planner, Step
+from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
+from orchestrator.planning.steps import Run, TrainingStep
 from orchestrator.sweeps.configurations import check_space, plan_spaces
-from orchestrator.sweeps.confirmation import confirmations, left, to_confirm
+from orchestrator.sweeps.confirmation import confirmations, remaining, to_confirm
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sampling import points
-from orchestrator.sweeps.sweep import Sweep, plan_sweep, trial_of
+from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.demo import RECIPE
 from search_spaces.domains import Choice, Grid, IntRange, LogUniform, Space, Uniform
 from search_spaces.runbook import EXPERIMENTS
@@ -34,7 +35,7 @@ EXPERIMENT = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def folders(sweep: Sweep) -> list[str]:
-    return [step.experiment.trial for step in sweep.steps]
+    return [step.run.out.name for step in sweep.members]
 
 
 @pytest.fixture(scope="module")
@@ -70,30 +71,30 @@ def test_a_larger_sweep_holds_a_smaller_one(
     small, large = (
         sweep_of(shared, "finetune_M1", space, seed=seed, num_samples=n, search=search) for n in (few, many)
     )
-    shown = [(step.name, step.experiment.trial, step.config) for step in small.steps]
-    assert [(step.name, step.experiment.trial, step.config) for step in large.steps][: len(shown)] == shown
+    shown = [(step.name, step.run.out.name, step.config) for step in small.members]
+    assert [(step.name, step.run.out.name, step.config) for step in large.members][: len(shown)] == shown
 
 
 @pytest.mark.parametrize("search", ["sobol", "random"])
 @pytest.mark.parametrize("name", ["probe_M1", "finetune_M1"])
 def test_how_many(search: str, name: str, shared: Planner) -> None:
     for number in (2, 3, 16, 32, 33):
-        assert len(sweep_of(shared, name, num_samples=number, search=search).steps) == number
-    assert len(sweep_of(shared, name, search=search).steps) == 16
+        assert len(sweep_of(shared, name, num_samples=number, search=search).members) == number
+    assert len(sweep_of(shared, name, search=search).members) == 16
 
 
 @pytest.mark.parametrize(("name", "trials"), [("probe_M1", 3), ("finetune_M1", 9)])
 def test_a_grid_has_its_own_size_with_the_default_among_it(name: str, trials: int, shared: Planner) -> None:
-    (base,) = shared.plan(select([name]))
-    (default,) = [sweep_of(shared, name, num_samples=2).default.experiment.trial]
-    sweep = plan_sweep(base, SPACES["lr-grid"](base.config), SweepOptions("lr-grid"), shared, fixed=False)  # type: ignore[arg-type]
-    assert len(sweep.steps) == trials
+    base = shared.run(EXPERIMENT[name])
+    (default,) = [sweep_of(shared, name, num_samples=2).default.run.out.name]
+    sweep = plan_sweep(base, SPACES["lr-grid"](base.config), SweepOptions("lr-grid"), shared, fixed=False)
+    assert len(sweep.members) == trials
     assert folders(sweep)[0] == default
 
 
 def test_ranges_are_crossed_with_grids(shared: Planner) -> None:
     space = {"lr_head": LogUniform(1e-5, 1e-3), "batch": Grid((8, 16, 32)), "weight_decay": 0.5}
-    trials = [step.config for step in sweep_of(shared, "probe_M1", space, num_samples=5).steps[1:]]
+    trials = [step.config for step in sweep_of(shared, "probe_M1", space, num_samples=5).members[1:]]
     assert [config.batch for config in trials if config] == [8, 16, 32] * 4
     assert len({config.lr_head for config in trials if config}) == 4
     assert {config.weight_decay for config in trials if config} == {0.5}
@@ -138,16 +139,16 @@ def test_no_configuration_twice(shared: Planner, space: Space, search: str, seed
     """Nor in other words: stage 2 at epoch 3 is what 30 epochs have anyway."""
     options: dict[str, Any] = {"search": search}
     sweep = sweep_of(shared, "finetune_M1", space, seed=seed, **options)
-    assert len(set(folders(sweep))) == len(sweep.steps)
-    identities = [step.config.identity() for step in sweep.steps if step.config]
+    assert len(set(folders(sweep))) == len(sweep.members)
+    identities = [step.config.identity() for step in sweep.members]
     assert not [a for i, a in enumerate(identities) if a in identities[:i]]
-    assert len({step.name for step in sweep.steps}) == len(sweep.steps)
+    assert len({step.name for step in sweep.members}) == len(sweep.members)
 
 
 def test_the_stages_written_out_are_the_default(shared: Planner) -> None:
     space = {"stage2_epoch": Grid((3, 4)), "stage3_epoch": Grid((9, 10))}
-    trials = sweep_of(shared, "finetune_M1", space).steps
-    assert [step.config.stage_starts[1:] for step in trials if step.config] == [(3, 9), (3, 10), (4, 9), (4, 10)]
+    trials = sweep_of(shared, "finetune_M1", space).members
+    assert [step.config.stage_starts[1:] for step in trials] == [(3, 9), (3, 10), (4, 9), (4, 10)]
 
 
 # -- folders
@@ -163,25 +164,32 @@ CONFIGS = st.builds(
 
 
 @given(CONFIGS, CONFIGS, st.integers(0, 99), st.integers(0, 99))
-def test_a_folder_is_a_configuration_and_a_seed(one: TrainConfig, two: TrainConfig, first: int, second: int) -> None:
+def test_a_folder_is_a_configuration_and_a_seed(
+    shared: Planner, one: TrainConfig, two: TrainConfig, first: int, second: int
+) -> None:
     """Whatever its number is, in whatever sweep."""
     base = EXPERIMENT["finetune_M1"]
-    a, b = trial_of(base, one, first, test=False), trial_of(base, two, second, test=False)
-    assert (a.trial == b.trial) == (one.identity() == two.identity())
-    assert (a.trial.split("-s")[0] == b.trial.split("-s")[0]) == (
+    a, b = shared.trial(base, one, first), shared.trial(base, two, second)
+    names = a.run.out.name, b.run.out.name
+    assert (names[0] == names[1]) == (one.identity() == two.identity())
+    assert (names[0].split("-s")[0] == names[1].split("-s")[0]) == (
         replace(one, seed=0).identity() == replace(two, seed=0).identity()
     )
-    assert a.trial.endswith(f"-s{one.seed}")
-    assert (a.name, a.test, trial_of(base, one, first, test=True).test) == (f"finetune_M1#{first}", False, True)
+    assert names[0].endswith(f"-s{one.seed}")
+    again = shared.confirmation(base, one, first)
+    assert again.run == a.run
+    assert (a.name, again.name) == (f"finetune_M1#{first}", f"finetune_M1#{first}/{one.seed}")
+    assert (a.tests, again.tests) == (False, True)
 
 
-def test_weights_are_part_of_a_folders_name(tmp_path: Path) -> None:
+def test_weights_are_part_of_a_folders_name(shared_project: Path, tmp_path: Path) -> None:
     names = []
     for content in (b"one", b"two", b"one"):
         file = tmp_path / f"{len(names)}.pt"
         file.write_bytes(content)
         config = TrainConfig("probe", 5, 7e-4, weights=str(file))
-        names.append(trial_of(EXPERIMENT["probe_M1"], config, 1, test=False).trial)
+        trial = planner(shared_project).trial(EXPERIMENT["probe_M1"], config, 1, fresh=True)
+        names.append(trial.run.out.name)
     assert names[0] == names[2] != names[1]
 
 
@@ -189,16 +197,15 @@ def test_the_same_trial_of_two_spaces_has_one_folder(shared: Planner) -> None:
     by_grid = sweep_of(shared, "probe_M1", {"lr_head": Grid((1e-3, 2e-3)), "batch": 1024})
     by_choice = sweep_of(shared, "probe_M1", {"batch": Choice((1024,)), "lr_head": Choice((2e-3,))})
     assert folders(by_choice)[1] == folders(by_grid)[2]
-    assert by_choice.steps[1].name != by_grid.steps[2].name
+    assert by_choice.members[1].name != by_grid.members[2].name
 
 
 def test_experiments_share_no_folder(shared: Planner) -> None:
-    probes = [
-        trial_of(EXPERIMENT[name], TrainConfig("probe", 5, 1e-3), 1, test=False) for name in ("probe_M1", "probe_M2")
-    ]
-    assert len({shared.paths.run(probe).out for probe in probes}) == 2
-    runs = [shared.paths.run(step.experiment).out for step in shared.plan(select(["probe_M1,finetune_M1"]))]
-    trials = [shared.paths.run(step.experiment).out for step in sweep_of(shared, "probe_M1").trials]
+    probes = [shared.paths.trial(EXPERIMENT[name], "the-same") for name in ("probe_M1", "probe_M2")]
+    assert len({probe.out for probe in probes}) == 2
+    runs = [step.run.out for step in shared.plan(select(["probe_M1,finetune_M1"])) if isinstance(step, Run)]
+    assert len(runs) == 2
+    trials = [trial.run.out for trial in sweep_of(shared, "probe_M1").trials]
     assert not [one for one in trials for run in runs if one == run or run in one.parents or one in run.parents]
 
 
@@ -223,12 +230,12 @@ def root(project: Path) -> Path:
     return project
 
 
-def finish(ours: Planner, step: Step, f1: float = 0.5) -> None:
+def finish(ours: Planner, step: TrainingStep, f1: float = 0.5) -> None:
     """Leave what a finished trial leaves."""
-    for file in ours.paths.results(step.experiment):
+    for file in step.results:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{}", encoding="utf-8")
-    run = ours.paths.run(step.experiment)
+    run = step.run
     run.history.write_text(f"stage,val_macro_f1\n1,{f1}\n", encoding="utf-8")
     write_json(run.manifest, {"identity": ours.identify(step).identity, "finished": FINISHED, "seconds": 1.0})
 
@@ -236,7 +243,7 @@ def finish(ours: Planner, step: Step, f1: float = 0.5) -> None:
 def finished(root: Path) -> Planner:
     """A sweep of a probe that is whole, its best two and default confirmed on two seeds."""
     ours = planner(root)
-    for number, step in enumerate(probes(ours).steps):
+    for number, step in enumerate(probes(ours).members):
         finish(ours, step, number / 10)
     for steps in confirmations(probes(ours), ours).values():
         for step in steps:
@@ -259,36 +266,36 @@ def edit(file: Path) -> None:
 
 def test_a_finished_sweep_is_done(root: Path) -> None:
     ours = planner(root)
-    assert statuses(probes(ours).steps) == {"new"}
-    for number, step in enumerate(probes(ours).steps[:3]):
+    assert statuses(probes(ours).members) == {"new"}
+    for number, step in enumerate(probes(ours).members[:3]):
         finish(ours, step, number / 10)
     assert not to_confirm(probes(ours), ours), "confirmed before the sweep is complete"
-    last = probes(ours).steps[3]
+    last = probes(ours).members[3]
     assert len(to_confirm(probes(ours), ours, failed=[last.name])) == 6, "waits for one that has failed"
     ours = finished(root)
-    assert statuses(probes(ours).steps) == {"done"}
+    assert statuses(probes(ours).members) == {"done"}
     found = confirmations(probes(ours), ours)
-    assert list(found) == ["probe_M1#0", "probe_M1#3", "probe_M1#2"]
-    assert [[step.config.seed for step in steps if step.config] for steps in found.values()] == [[1338, 1339]] * 3
+    assert list(found) == [0, 3, 2]
+    assert [[step.config.seed for step in steps] for steps in found.values()] == [[1338, 1339]] * 3
     assert all(statuses(steps) == {"done"} for steps in found.values())
     assert not to_confirm(probes(ours), ours)
 
 
 def test_what_is_left_of_a_sweep_in_words(root: Path) -> None:
     ours = planner(root)
-    assert left([probes(ours)], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
-    for step in probes(ours).steps:
+    assert remaining([probes(ours)], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
+    for step in probes(ours).members:
         finish(ours, step)
-    assert left([probes(ours)], ours) == ["6 run(s) on new seeds"]
+    assert remaining([probes(ours)], ours) == ["6 run(s) on new seeds"]
     fresh = plan_sweep(
-        ours.plan(select(["probe_M1"]))[0], SPACES["lr"](ours.inputs.configs["probe_M1"]),
+        ours.run(EXPERIMENT["probe_M1"]), SPACES["lr"](ours.inputs.configs["probe_M1"]),
         SweepOptions(num_samples=4, confirm=2), ours, fixed=False, fresh=True,
     )  # fmt: skip
-    assert left([fresh], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
+    assert remaining([fresh], ours) == ["4 trial(s) of sweeps", "then the best on new seeds"]
     for steps in confirmations(probes(ours), ours).values():
         for step in steps:
             finish(ours, step)
-    assert left([probes(ours)], ours) == []
+    assert remaining([probes(ours)], ours) == []
 
 
 def test_other_test_rows_concern_the_confirmations_alone(root: Path) -> None:
@@ -296,7 +303,7 @@ def test_other_test_rows_concern_the_confirmations_alone(root: Path) -> None:
     finished(root)
     edit(root / CROPS / "test_M1.csv")
     ours = planner(root)
-    assert statuses(probes(ours).steps) == {"done"}
+    assert statuses(probes(ours).members) == {"done"}
     again = to_confirm(probes(ours), ours)
     assert len(again) == 6
     assert {(step.status, step.why) for step in again} == {("stale", "test.rows changed")}
@@ -307,7 +314,7 @@ def test_other_rows_concern_all(part: str, root: Path) -> None:
     finished(root)
     edit(root / CROPS / f"{part}_M1.csv")
     ours = planner(root)
-    assert {(step.status, step.why) for step in probes(ours).steps} == {("stale", f"{part}.rows changed")}
+    assert {(step.status, step.why) for step in probes(ours).members} == {("stale", f"{part}.rows changed")}
     assert not to_confirm(probes(ours), ours)
     found = confirmations(probes(ours), ours)
     assert not found, "confirmed what has not been seen on these rows"
@@ -364,4 +371,4 @@ def test_whole_numbers_will_do_for_a_rate(shared: Planner) -> None:
     """And they are the same configuration."""
     one, two = (sweep_of(shared, "probe_M1", {"lr_head": value}) for value in (1, 1.0))
     assert folders(one) == folders(two)
-    assert math.isclose(one.values(one.steps[1])["lr_head"], 1)
+    assert math.isclose(one.values(one.members[1].config)["lr_head"], 1)

@@ -1,0 +1,269 @@
+"""In which order a queue starts trainings, who is paused for whom, and when it has nothing left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.entries import Entry, Limits, Search
+from orchestrator.execution.queue import TrainingQueue
+from orchestrator.sweeps.policies import Policy, make_policy
+from orchestrator.sweeps.records import TIME_BUDGET
+from trainable.base.config import TrainConfig
+from trainable.run.history import TrialHistory
+
+CONFIG = TrainConfig("finetune", epochs=10, batch=8, lr_head=5e-4, lr_backbone=1e-4, weights="none")
+ONE_CPU = Request(Share(1, 0.0))
+KNOWN, LATE = ("m#0", "m#1", "m#2", "m#3"), ("m#4", "m#5", "m#6")
+
+
+def history(name: str, epochs: int) -> TrialHistory:
+    """The higher the number of a trial, the better its scores."""
+    number = int(name.partition("#")[2] or 0)
+    scores = tuple(0.1 * number + 0.01 * epoch for epoch in range(epochs))
+    return TrialHistory(scores, tuple(CONFIG.stage_at(epoch) for epoch in range(epochs)))
+
+
+def fixed(name: str, work: float, cpus: int = 1, alone_from: int | None = None) -> Entry:
+    return Entry(name, work, Request(Share(cpus, 0.0)), alone_from=alone_from)
+
+
+def trial(name: str, work: float = 1.0, request: Request = ONE_CPU) -> Entry:
+    return Entry(name, work, request, sweep="m", fixed=False)
+
+
+def policies(scheduler: str, names: tuple[str, ...] = KNOWN) -> dict[str, Policy]:
+    policy = make_policy(scheduler)
+    for name in names:
+        policy.add(name, CONFIG, exempt=name == "m#0")
+    return {"m": policy}
+
+
+class Machine:
+    """Runs a queue's trainings an epoch at a time, in turn, and writes down what happens."""
+
+    def __init__(self, queue: TrainingQueue, epochs: Mapping[str, int] | None = None) -> None:
+        self.queue = queue
+        self.epochs: dict[str, int] = dict(epochs or {})
+        self.active: list[str] = []
+        self.events: list[tuple[str, str]] = []
+        self.most = 0
+
+    def run(self) -> list[tuple[str, str]]:
+        while self.turn():
+            pass
+        return self.events
+
+    def turn(self) -> bool:
+        for name, why in self.queue.dropped().items():
+            self.events.append((f"dropped: {why}", name))
+        self.start()
+        for name in list(self.active):
+            self.advance(name)
+        return bool(self.active) or not self.queue.finished
+
+    def start(self) -> None:
+        while (name := self.queue.next()) is not None:
+            self.queue.started(name)
+            self.active.append(name)
+            self.events.append(("started", name))
+        self.most = max(self.most, len(self.active))
+        assert self.active or self.queue.finished, "everything waits for ever"
+
+    def advance(self, name: str) -> None:
+        self.epochs[name] = self.epochs.get(name, 0) + 1
+        if self.epochs[name] == CONFIG.epochs:
+            self.active.remove(name)
+            self.queue.completed(name, history(name, CONFIG.epochs))
+            self.events.append(("done", name))
+            return
+        verdict, why = self.queue.epoch(name, history(name, self.epochs[name]))
+        if verdict != "go":
+            self.active.remove(name)
+            self.events.append((verdict if not why else f"stopped: {why}", name))
+        if verdict == "stop":
+            self.queue.ended(name)
+
+    def started(self) -> list[str]:
+        return [name for event, name in self.events if event == "started"]
+
+
+def queue_of(
+    entries: list[Entry], scheduler: str = "none", cpus: int = 1, limits: Limits | None = None, late: int | None = None
+) -> tuple[TrainingQueue, list[str]]:
+    """A queue on a machine with `cpus`, and the names of the trials that its search has been asked for.
+
+    Args:
+        late: how many of the `LATE` trials the search finds; None for no search.
+    """
+    asked: list[str] = []
+
+    def choose() -> Entry | None:
+        asked.append(LATE[len(asked)])
+        return trial(asked[-1]) if len(asked) <= (late or 0) else None
+
+    names = tuple(entry.name for entry in entries if entry.sweep)
+    searches = {"m": Search(choose, len(LATE), ONE_CPU)} if late is not None else {}
+    known = policies(scheduler, (*names, *LATE) if searches else names)
+    return TrainingQueue(entries, known, limits or Limits(Cluster(((cpus, 0.0),))), searches=searches), asked
+
+
+# -- order
+
+
+def test_the_longest_fixed_training_starts_first_and_trials_follow_in_their_order() -> None:
+    entries = [trial("m#1"), fixed("short", 1.0), trial("m#2", work=9.0), fixed("long", 3.0), fixed("middle", 2.0)]
+    machine = Machine(queue_of(entries)[0])
+    machine.run()
+    assert machine.started() == ["long", "middle", "short", "m#1", "m#2"]
+
+
+def test_no_shorter_training_overtakes_one_that_has_no_room_yet() -> None:
+    """The large one would wait for ever where small ones always find room."""
+    entries = [fixed("first", 3.0), fixed("large", 2.0, cpus=2), fixed("small", 1.0)]
+    queue, _ = queue_of(entries, cpus=2)
+    machine = Machine(queue)
+    machine.start()
+    assert machine.active == ["first"]
+    machine.run()
+    assert machine.started() == ["first", "large", "small"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.floats(1, 9)), min_size=1, max_size=8),
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)
+def test_there_are_never_more_trainings_than_the_nodes_can_hold(
+    wanted: list[tuple[int, float]], nodes: list[int]
+) -> None:
+    cluster = Cluster(tuple((cpus, 0.0) for cpus in nodes))
+    entries = [fixed(f"f{i}", work, min(cpus, max(nodes))) for i, (cpus, work) in enumerate(wanted)]
+    machine = Machine(queue_of(entries, limits=Limits(cluster))[0])
+    sizes = {entry.name: entry.request.share.cpus for entry in entries}
+    while machine.turn():
+        assert sum(sizes[name] for name in machine.active) <= sum(nodes)
+    assert sorted(machine.started()) == sorted(sizes)
+
+
+def test_as_many_run_at_once_as_allowed() -> None:
+    machine = Machine(queue_of([trial(name) for name in KNOWN], limits=Limits(Cluster(((8, 0.0),)), 2))[0])
+    machine.run()
+    assert machine.most == 2
+    unlimited = Machine(queue_of([trial(name) for name in KNOWN], cpus=8)[0])
+    unlimited.run()
+    assert unlimited.most == len(KNOWN)
+
+
+def test_memory_keeps_trainings_apart() -> None:
+    large = Request(Share(1, 0.0), memory=6)
+    machine = Machine(queue_of([trial(n, request=large) for n in KNOWN], limits=Limits(Cluster(((8, 0.0),), (10,))))[0])
+    machine.run()
+    assert machine.most == 1
+
+
+def test_nobody_starts_beside_a_training_that_was_planned_all_cpus() -> None:
+    queue, _ = queue_of([fixed("alone", 5.0, alone_from=3), *(trial(name) for name in KNOWN)], cpus=2)
+    machine = Machine(queue)
+    machine.run()
+    done = machine.events.index(("done", "alone"))
+    before = [name for event, name in machine.events[:done] if event == "started"]
+    assert before == ["alone", "m#0"]
+    assert ("pause", "m#0") in machine.events[:done], "a trial makes room"
+    assert machine.started()[2] in KNOWN
+
+
+# -- who goes on
+
+
+def test_a_waiting_trial_gives_its_place_to_a_better_one() -> None:
+    """On one CPU all trials come to the first rung before the worst of them is judged, and the best goes on."""
+    names = tuple(f"m#{number}" for number in range(9))
+    machine = Machine(queue_of([trial(name) for name in names], "halving")[0])
+    events = machine.run()
+    ends = {name: event for event, name in events if event != "started" and event != "pause"}
+    assert ends["m#0"] == ends["m#8"] == ends["m#7"] == "done", "the default, and the best two"
+    assert all(ends[name].startswith(("stopped: not among", "dropped: not among")) for name in names[1:7])
+
+
+def test_a_failed_trial_that_goes_on_is_waited_for_again() -> None:
+    queue, _ = queue_of([trial(name) for name in KNOWN], "halving", cpus=4)
+    machine = Machine(queue)
+    machine.start()
+    queue.ended("m#3")
+    queue.retried("m#3")
+    assert not queue.policies["m"].contenders["m#3"].left
+    machine.run()
+    assert ("done", "m#3") in machine.events
+
+
+# -- trials that are chosen late
+
+
+@pytest.mark.parametrize("scheduler", ["halving", "median", "none"])
+def test_a_trial_is_chosen_when_nothing_else_is_left(scheduler: str) -> None:
+    """Also no trial that waits: what it comes to is what the choice is to learn from."""
+    queue, asked = queue_of([trial(name) for name in KNOWN], scheduler, late=3)
+    machine = Machine(queue)
+    events = machine.run()
+    assert asked == list(LATE)
+    first = events.index(("started", "m#4"))
+    assert {name for _, name in events[:first]} == set(KNOWN)
+    assert not any(name in KNOWN for _, name in events[first:])
+    assert queue.finished
+
+
+@pytest.mark.parametrize("found", [0, 1])
+def test_where_the_search_has_nothing_left_the_queue_ends(found: int) -> None:
+    queue, asked = queue_of([trial(name) for name in KNOWN], "halving", late=found)
+    machine = Machine(queue)
+    machine.run()
+    assert [name for name in machine.started() if name in LATE] == list(LATE[:found])
+    assert len(asked) == found + 1
+    assert queue.finished
+    assert all(queue.policies["m"].contenders[name].left for name in LATE[found:]), "nobody waits for them"
+
+
+def test_nothing_is_chosen_while_no_node_has_room() -> None:
+    """A choice made early would know less."""
+    queue, asked = queue_of([trial("m#0")], late=3)
+    queue.started("m#0")
+    assert (queue.next(), asked) == (None, [])
+    queue.completed("m#0", history("m#0", CONFIG.epochs))
+    assert (queue.next(), asked) == ("m#4", ["m#4"])
+
+
+# -- ends
+
+
+def test_the_time_budget_ends_trials_and_never_fixed_trainings() -> None:
+    entries = [fixed("fixed", 1.0), *(trial(name) for name in KNOWN)]
+    limits = Limits(Cluster(((2, 0.0),)), deadline=time.monotonic() + 3600)
+    queue, asked = queue_of(entries, limits=limits, late=3)
+    machine = Machine(queue)
+    machine.turn()
+    assert machine.active == ["fixed", "m#0"]
+    queue.limits = Limits(limits.cluster, deadline=time.monotonic() - 1)
+    machine.run()
+    ends = {name: event for event, name in machine.events if event != "started"}
+    assert ends["fixed"] == "done"
+    assert ends["m#0"] == f"stopped: {TIME_BUDGET}"
+    assert all(ends[name] == f"dropped: {TIME_BUDGET}" for name in KNOWN[1:])
+    assert (asked, queue.finished) == ([], True)
+
+
+def test_a_queue_that_drains_starts_nothing_and_ends_each_training_after_its_epoch() -> None:
+    """Without a reason: nothing is noted of a training that a later command continues."""
+    queue, _ = queue_of([fixed("fixed", 1.0), *(trial(name) for name in KNOWN)], "halving", cpus=2)
+    machine = Machine(queue)
+    machine.turn()
+    queue.draining = True
+    assert queue.next() is None and not queue.finished
+    machine.run()
+    assert machine.events[-2:] == [("stop", "fixed"), ("stop", "m#0")]
+    assert (queue.finished, queue.dropped()) == (True, {})
+    assert machine.epochs == {"fixed": 2, "m#0": 2}
