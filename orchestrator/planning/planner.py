@@ -20,6 +20,8 @@ from orchestrator.planning.steps import (
     StepT,
     TrainingStep,
     Trial,
+    manifest_file,
+    result_files,
 )
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
@@ -113,7 +115,7 @@ class Planner:
             stopped = _record(step.run.stopped)
             if stopped and stopped["final"] and stopped["identity"] == self.identify(step).identity:
                 return replace(self.identify(step), status="done", why=stopped["why"])
-        manifest = _record(_manifest(step))
+        manifest = _record(manifest_file(step))
         note = _record(step.run.checkpoint_note) if isinstance(step, TrainingStep) else {}
         if not manifest and not note:
             return step
@@ -148,20 +150,6 @@ class Planner:
         return tuple(len(table) for table in self.inputs.training[experiment.split].values())
 
 
-def _manifest(step: Step) -> Path:
-    if isinstance(step, TrainingStep):
-        return step.run.manifest
-    assert isinstance(step, FaceApiEvaluation)
-    return step.manifest
-
-
-def _result_files(step: Step) -> tuple[Path, ...]:
-    if isinstance(step, TrainingStep):
-        return step.results
-    assert isinstance(step, FaceApiEvaluation)
-    return (step.csv,)
-
-
 def _status(step: Step, manifest: dict[str, Any], note: dict[str, Any]) -> tuple[Status, str]:
     """The status of an identified step, and the reason.
 
@@ -170,7 +158,7 @@ def _status(step: Step, manifest: dict[str, Any], note: dict[str, Any]) -> tuple
         note: what the checkpoint of an interrupted training says of itself; {} without one.
     """
     assert step.identity is not None
-    lost = [path.name for path in _result_files(step) if not path.is_file()]
+    lost = [path.name for path in result_files(step) if not path.is_file()]
     if manifest and manifest.get("identity") == step.identity and not lost:
         return "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
     if isinstance(step, TrainingStep) and note and note.get("identity") == step.identity:

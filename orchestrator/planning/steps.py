@@ -154,6 +154,22 @@ def evaluations(steps: Sequence[Step]) -> list[FaceApiEvaluation]:
     return [step for step in steps if isinstance(step, FaceApiEvaluation)]
 
 
+def manifest_file(step: Step) -> Path:
+    """The file in which a finished step says what made it."""
+    if isinstance(step, TrainingStep):
+        return step.run.manifest
+    assert isinstance(step, FaceApiEvaluation)
+    return step.manifest
+
+
+def result_files(step: Step) -> tuple[Path, ...]:
+    """The files of a finished step, the manifest aside."""
+    if isinstance(step, TrainingStep):
+        return step.results
+    assert isinstance(step, FaceApiEvaluation)
+    return (step.csv,)
+
+
 def longest_first(steps: Sequence[TrainingT]) -> list[TrainingT]:
     """The order to start in, so that no long training is left alone at the end."""
     return sorted(steps, key=lambda step: -step.work)

@@ -23,9 +23,9 @@ RAY = {
     "trainable/ray_trainable.py",
     "orchestrator/execution/tuner.py",
     "orchestrator/execution/loggers.py",
-    "orchestrator/execution/scheduler.py",
+    "orchestrator/execution/dispatch.py",
+    "orchestrator/execution/asha.py",
     "orchestrator/sweeps/user_space.py",  # reads a user's space in ray.tune's syntax
-    "orchestrator/execution/faceapi_tasks.py",
     "orchestrator/execution/session.py",
 }
 # Every folder, the lowest first: a module imports from its own folder and from those above it in this list.

@@ -228,8 +228,10 @@ def test_a_training_larger_than_any_node_asks_for_the_memory_of_the_largest() ->
 
 def test_a_probe_needs_a_process_and_no_activations() -> None:
     """The memory of a probe, whatever its batch is."""
-    assert peak_bytes(steps(1, mode="probe")[0]) == peak_bytes(steps(1, batch=1024, mode="probe")[0]) < peak_bytes(
-        steps(1)[0]
+    assert (
+        peak_bytes(steps(1, mode="probe")[0])
+        == peak_bytes(steps(1, batch=1024, mode="probe")[0])
+        < peak_bytes(steps(1)[0])
     )
 
 
@@ -254,7 +256,7 @@ def test_fixed_trainings_get_the_same_with_a_sweep_beside_them() -> None:
     alone = allocated(steps(1), cpus=4)
     beside = allocated([*steps(1), *trials(3)], cpus=4)
     assert {name: beside[name] for name in alone} == alone
-    assert {name for name in beside} == {"any0", "any0#1", "any1#1", "any2#1"}
+    assert set(beside) == {"any0", "any0#1", "any1#1", "any2#1"}
 
 
 def test_only_the_fixed_training_that_ends_last_gets_all_cpus_at_the_end() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from projects import draw
+from ray_runs import wait_for
 
-from orchestrator.execution.preload import Preparation
-from orchestrator.planning.planner import Step
+from orchestrator.execution.preload import Preload
 from orchestrator.planning.selection import select
+from orchestrator.planning.steps import Run
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError
+from trainable.base.paths import RunPaths
 from trainable.cache.images import ImagePack
 
 
@@ -28,13 +32,14 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return files
 
 
-def probe(weights: Path | str) -> list[Step]:
+def probe(weights: Path | str) -> list[Run]:
     (experiment,) = select(["probe_M1"])
-    return [Step(experiment, (8, 8, 8), 1.0, "new", "", TrainConfig("probe", 1, 1e-3, weights=str(weights)))]
+    config = TrainConfig("probe", 1, 1e-3, weights=str(weights))
+    return [Run(experiment=experiment, rows=(8, 8, 8), config=config, run=RunPaths(Path("any")))]
 
 
-def ready(stop: threading.Event, files: Sequence[Path] = (), weights: Path | str = "none") -> Preparation:
-    return Preparation(probe(weights), files, lambda there, wanted: None, stop)
+def ready(stop: threading.Event, files: Sequence[Path] = (), weights: Path | str = "none") -> Preload:
+    return Preload(probe(weights), files, lambda there, wanted: None, stop)
 
 
 def decoded(files: Sequence[Path]) -> int:
@@ -44,20 +49,21 @@ def decoded(files: Sequence[Path]) -> int:
 
 def test_everything_is_there_at_the_end(images: list[Path]) -> None:
     stop = threading.Event()
-    with ready(stop, images) as preparation:
-        preparation.finish()
+    with ready(stop, images) as preload:
+        preload.finish()
     assert decoded(images) == len(images)
-    assert not preparation.over.is_set()
+    assert not preload.over()
 
 
 def test_a_failure_is_not_the_users_wish(images: list[Path], tmp_path: Path) -> None:
     """The first Ctrl-C after it would be taken for the second, which saves nothing."""
     stop = threading.Event()
     (tmp_path / "weights.pt").write_text("none")
-    preparation = ready(stop, images, tmp_path / "weights.pt")
-    with pytest.raises(ConfigError, match=r"weights\.pt"), preparation:
-        told = preparation.over.wait(30)  # while trials run; what is raised here gives way to what is wrong
-    assert (told, stop.is_set()) == (True, False)
+    preload = ready(stop, images, tmp_path / "weights.pt")
+    with pytest.raises(ConfigError, match=r"weights\.pt"), preload:
+        wait_for(preload.over)  # while trials run; what is raised here gives way to what is wrong
+        raise ZeroDivisionError
+    assert (preload.over(), stop.is_set()) == (True, False)
     assert decoded(images) == 0
 
 
@@ -68,12 +74,12 @@ def test_another_error_ends_the_decoding_and_is_not_the_users_wish(images: list[
         at_work.set()
         go_on.wait(60)
 
-    with pytest.raises(ZeroDivisionError), Preparation([], images, progress, stop) as preparation:
+    with pytest.raises(ZeroDivisionError), Preload([], images, progress, stop) as preload:
         assert at_work.wait(60)
         raise ZeroDivisionError
     go_on.set()
-    preparation.finish()
-    assert (preparation.over.is_set(), stop.is_set()) == (True, False)
+    preload.finish()
+    assert (preload.over(), stop.is_set()) == (True, False)
     assert decoded(images) < len(images)
 
 
@@ -84,7 +90,17 @@ def test_the_users_wish_ends_the_decoding(images: list[Path]) -> None:
         if there:
             stop.set()
 
-    with Preparation([], images, progress, stop) as preparation:
-        preparation.finish()
-    assert preparation.over.is_set()
+    with Preload([], images, progress, stop) as preload:
+        preload.finish()
+    assert preload.over()
     assert 0 < decoded(images) < len(images)
+
+
+def test_modules_are_imported_before_and_after(images: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("antigravity", "this"):  # modules of Python's own that nothing else imports
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "webbrowser", ModuleType("webbrowser"))
+    sys.modules["webbrowser"].open = lambda address: None  # type: ignore[attr-defined]  # opens a page
+    with Preload([], images, lambda there, wanted: None, threading.Event(), first=["this"], last=["antigravity"]):
+        pass
+    assert {"this", "antigravity"} <= set(sys.modules)

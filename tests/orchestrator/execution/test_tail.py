@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,25 +12,26 @@ from hypothesis import strategies as st
 
 from orchestrator.execution.tail import LEAST_IMAGES, _costs, tail
 from orchestrator.planning.costs import epoch_costs
-from orchestrator.planning.planner import Step
+from orchestrator.planning.steps import Run
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.config import TrainConfig
+from trainable.base.paths import RunPaths
 
 REAL = {"finetune_K7": (957, 137, 274), "finetune_M1": (468, 67, 133), "finetune_M2": (357, 50, 104)}
 
 
-def step(number: int, rows: tuple[int, int, int], epochs: int, batch: int, mode: str = "finetune") -> Step:
+def step(number: int, rows: tuple[int, int, int], epochs: int, batch: int, mode: str = "finetune") -> Run:
     config = TrainConfig(mode, epochs, 5e-4, 1e-4 if mode == "finetune" else None, batch=batch)  # type: ignore[arg-type]
     experiment = replace(next(e for e in EXPERIMENTS if e.trains), name=f"trial_{number}")
-    return Step(experiment, rows, sum(epoch_costs(config, rows)), "new", "", config)
+    return Run(experiment=experiment, rows=rows, config=config, run=RunPaths(Path(experiment.name)))
 
 
-def runbooks(batch: int) -> list[Step]:
+def runbooks(batch: int) -> list[Run]:
     return [step(n, rows, 50 if name.endswith("K7") else 30, batch) for n, (name, rows) in enumerate(REAL.items())]
 
 
 @st.composite
-def steps(draw: st.DrawFn) -> list[Step]:
+def steps(draw: st.DrawFn) -> list[Run]:
     sizes = st.tuples(st.integers(8, 3000), st.integers(1, 500), st.integers(1, 500))
     modes = st.sampled_from(["finetune", "finetune", "probe"])
     kinds = draw(st.lists(st.tuples(sizes, st.integers(3, 60), st.sampled_from([8, 128, 1024]), modes), max_size=6))
@@ -37,7 +39,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
 
 
 @given(steps(), st.integers(1, 4))
-def test_nobody_else_is_left_then_and_an_epoch_earlier_somebody_is(trials: list[Step], slots: int) -> None:
+def test_nobody_else_is_left_then_and_an_epoch_earlier_somebody_is(trials: list[Run], slots: int) -> None:
     found = tail(trials, slots)
     if found is None:
         return
@@ -63,7 +65,7 @@ def test_nobody_else_is_left_then_and_an_epoch_earlier_somebody_is(trials: list[
 
 
 @given(steps(), st.integers(1, 4), st.integers(0, 2**32))
-def test_it_does_not_depend_on_the_order(trials: list[Step], slots: int, seed: int) -> None:
+def test_it_does_not_depend_on_the_order(trials: list[Run], slots: int, seed: int) -> None:
     shuffled = sorted(trials, key=lambda trial: trial.name)
     random.Random(seed).shuffle(shuffled)
     if len({trial.work for trial in trials}) == len(trials):

@@ -22,9 +22,10 @@ from faceapi.contract.settings import Evaluator, FaceApiSettings
 from faceapi.python.weights import NETWORKS
 from orchestrator.planning.inputs import Inputs, check_inputs
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.planning.planner import Planner, Step, longest_first
+from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Overrides, Recipe, Settings
+from orchestrator.planning.steps import Run, Step, TrainingStep, longest_first, result_files, trainings
 from search_spaces.runbook import Experiment
 from trainable.base.config import Resources, RunSpec
 from trainable.cache.hashes import file_digest
@@ -77,7 +78,7 @@ def finish(root: Path, **recipe: Any) -> None:
     """Leave of every step what a finished run leaves: its files, and a manifest with its identity."""
     ours = planner(root, **recipe)
     for step in ours.plan(select([])):
-        for file in ours.paths.results(step.experiment):
+        for file in result_files(step):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("{}", encoding="utf-8")
         write_json(
@@ -104,7 +105,9 @@ def test_a_new_project(root: Path) -> None:
     assert {step.why for step in steps.values()} == {"never ran"}
     assert steps["probe_M1"].rows == (18, 6, 9)
     assert steps["faceapi_M1"].rows == (3,)
-    assert (steps["finetune_K7"].config.epochs, steps["faceapi_M1"].config) == (50, None)  # type: ignore[union-attr]
+    longest = steps["finetune_K7"]
+    assert isinstance(longest, Run) and longest.config.epochs == 50
+    assert not isinstance(steps["faceapi_M1"], TrainingStep)
 
 
 @pytest.mark.parametrize("before_it", [lambda root: None, lambda root: finish(root)], ids=["new", "done"])
@@ -119,7 +122,7 @@ def test_looking_leaves_nothing_behind(before_it: Change, root: Path, cli: Cli) 
 
 
 def test_the_longest_run_starts_first(root: Path) -> None:
-    order = [step.name for step in longest_first([*plan(root).values()])]
+    order = [step.name for step in longest_first(trainings([*plan(root).values()]))]
     assert order[0] == "finetune_K7"
     assert set(order[1:3]) == {"finetune_M1", "finetune_M2"}
     assert set(order[3:5]) == {"probe_M1", "probe_M2"}
@@ -130,7 +133,7 @@ def test_half_the_epochs_on_more_data_may_be_longer(root: Path) -> None:
     file = root / TRAIN
     header, *rows = file.read_text(encoding="utf-8").splitlines()
     file.write_text("\n".join([header, *rows * 3]), encoding="utf-8")
-    assert longest_first([*plan(root).values()])[0].name == "finetune_M1"
+    assert longest_first(trainings([*plan(root).values()]))[0].name == "finetune_M1"
 
 
 # -- done
