@@ -54,7 +54,9 @@ NumSamples = Annotated[
     int | None, typer.Option(help="Trials of a sweep, the runbook's default among them. Default: 16; a grid's size.")
 ]
 Search = Annotated[str, typer.Option(help="sobol (even over the space), random, or optuna (its TPE).")]
-Scheduler = Annotated[str, typer.Option(help="asha, median, or none: every trial goes to its end.")]
+Scheduler = Annotated[
+    str, typer.Option(help="halving, median, asha (Ray's own), or none: every trial goes to its end.")
+]
 Confirm = Annotated[
     int, typer.Option(help="New seeds on which the top two and the default run again: 2 or more; 0: none.")
 ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.execution.allocation import Allocation, Allocator, Cluster
-from orchestrator.execution.bookkeeping import StopNotes
+from orchestrator.execution.bookkeeping import StopNotes, forget
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners
 from orchestrator.execution.executor import Executor, Training
@@ -29,6 +29,7 @@ class ActiveRun:
 
     Args:
         over: says whether the run must not go on.
+        fresh: results of a trial that a search chooses do not count.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class ActiveRun:
         view: RunView,
         over: Callable[[], bool],
         sweeps: Sequence[Sweep],
+        *,
+        fresh: bool,
     ) -> None:
         self.planner, self.hardware, self.executor, self.cluster = planner, hardware, executor, cluster
-        self.view, self.over, self.sweeps = view, over, sweeps
+        self.view, self.over, self.sweeps, self.fresh = view, over, sweeps, fresh
         self.notes = StopNotes()
         self.events = Listeners([self.notes, view])
         self.chosen: list[Trial] = []
@@ -116,6 +119,8 @@ class ActiveRun:
             trial = next_trial(sweep, policies[sweep.name], self.planner)
             if trial is None:
                 return None
+            if self.fresh:
+                forget([trial], [])
             self.chosen.append(trial)
             self.notes.steps[trial.name] = trial
             return Entry(trial.name, trial.work, request, sweep.name, fixed=False)

@@ -43,7 +43,7 @@ class Cluster:
 
     Args:
         nodes: CPUs and GPUs of each node.
-        memory: bytes of each node that trainings may fill.
+        memory: bytes of each node that trainings may fill; empty where nobody watches memory.
     """
 
     nodes: tuple[tuple[int, float], ...]
@@ -203,6 +203,8 @@ def memory_requests(steps: Sequence[TrainingStep], cluster: Cluster, share: Shar
     Those that do follow each other keep what the largest took, so that many of the largest must fit together. A request
     for more than the largest node has is cut to that.
     """
+    if not cluster.memory:
+        return {}
     needs = {step.name: peak_bytes(step) for step in steps}
     largest = sorted(needs.values(), reverse=True)
     slots = zip(cluster.slots(share), cluster.memory, strict=True)

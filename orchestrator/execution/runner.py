@@ -73,7 +73,7 @@ def run_steps(
                     ahead.finish()
                     forget(todo, sweeps)
                 with graceful_interrupts(stop, view.say, view.abandon):
-                    run = ActiveRun(planner, hardware, executor, cluster, view, ahead.over, sweeps)
+                    run = ActiveRun(planner, hardware, executor, cluster, view, ahead.over, sweeps, fresh=fresh)
                     run.execute(todo)
                     ran = [*todo, *run.chosen, *run.confirm()]
     asked = [step for step in ran if step.name not in run.out_of_time]

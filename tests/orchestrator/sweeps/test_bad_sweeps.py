@@ -75,7 +75,7 @@ SPACES = [
 OPTIONS = [
     ("sweep finetune_M1 --search grid", "--search must be sobol, random or optuna, not 'grid'"),
     ("sweep finetune_M1 --search optuna --space lr-grid", "--search optuna has nothing to choose in a grid"),
-    ("sweep finetune_M1 --scheduler pbt", "--scheduler must be asha, none or median, not 'pbt'"),
+    ("sweep finetune_M1 --scheduler pbt", "--scheduler must be halving, asha, median or none, not 'pbt'"),
     ("sweep finetune_M1 --num-samples 1", "--num-samples must be at least 2 (the default is one of them), not 1"),
     ("sweep finetune_M1 --num-samples 0", "--num-samples must be at least 2"),
     ("sweep finetune_M1 --num-samples many", "'--num-samples'"),
