@@ -141,13 +141,21 @@ class Planner:
         return self._weights[weights]
 
     def _folder_name(self, config: TrainConfig) -> str:
-        """Named by configuration, weights and seed, so that the same trial has the same folder in every sweep."""
-        values = config.identity()
-        seed = values.pop("seed")
-        return f"{digest({'config': values, 'weights': self._weights_identity(config.weights)})[:10]}-s{seed}"
+        return trial_folder_name(config, self._weights_identity(config.weights))
 
     def _rows(self, experiment: Experiment) -> tuple[int, ...]:
         return tuple(len(table) for table in self.inputs.training[experiment.split].values())
+
+
+def trial_folder_name(config: TrainConfig, weights: str) -> str:
+    """Named by configuration, weights and seed, so that the same trial has the same folder in every sweep.
+
+    Args:
+        weights: their identity (see `trainable.run.identity.weights_identity`).
+    """
+    values = config.identity()
+    seed = values.pop("seed")
+    return f"{digest({'config': values, 'weights': weights})[:10]}-s{seed}"
 
 
 def _status(step: Step, manifest: dict[str, Any], note: dict[str, Any]) -> tuple[Status, str]:

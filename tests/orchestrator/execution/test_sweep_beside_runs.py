@@ -13,11 +13,12 @@ import pytest
 from ray_runs import RUNS, run_all, trained
 from sweep_runs import EPOCHS, EXPERIMENTS, SWEEPS, Bench, table, trials
 
-from orchestrator.sweeps.sweep import trial_of
+from orchestrator.planning.planner import trial_folder_name
 from search_spaces import runbook
 from search_spaces.domains import typed
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
+from trainable.run.identity import weights_identity
 
 pytestmark = pytest.mark.ray
 # Two CPUs for each of the two fixed runs, as many as there would be without a sweep; one for a trial.
@@ -72,8 +73,8 @@ def obstructed(bench: Bench, swept: Path) -> Path:
     """The folder of the probe's trial with three times the rate."""
     config = chosen(bench, swept, "probe_M1")
     probe = next(e for e in runbook.EXPERIMENTS if e.name == "probe_M1")
-    trial = trial_of(probe, replace(config, lr_head=typed(config.lr_head * 3)), 2, test=False)
-    return SWEEPS / probe.folder / trial.trial
+    larger = replace(config, lr_head=typed(config.lr_head * 3))
+    return SWEEPS / probe.folder / trial_folder_name(larger, weights_identity(config.weights))
 
 
 def folder_of(experiment: str) -> str:
