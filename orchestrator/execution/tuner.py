@@ -22,10 +22,9 @@ from orchestrator.execution.scheduler import Member, OpenSearch, Pool
 from orchestrator.execution.work import Work
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Step
-from trainable.base.config import NAMED_WEIGHTS, Resources, RunSpec
+from trainable.base.config import NAMED_WEIGHTS, Job, Resources, RunSpec, make_job
 from trainable.base.errors import ConfigError
 from trainable.ray_trainable import StagedTrainable
-from trainable.run.job import Job, job
 
 MAX_FAILURES = 2
 """How often a trial is taken up again after its process died or raised; it goes on from its last epoch."""
@@ -140,7 +139,7 @@ def job_of(step: Step, paths: ProjectPaths, resources: Resources) -> Job:
     weights = step.config.weights
     config = step.config if weights in NAMED_WEIGHTS else replace(step.config, weights=str(Path(weights).resolve()))
     spec = RunSpec(paths.root.resolve(), csvs, out, config, step.experiment.test)
-    return {**job(spec, resources, step.identity), "experiment": step.name}
+    return {**make_job(spec, resources, step.identity), "experiment": step.name}
 
 
 class _Reporter(tune.Callback):

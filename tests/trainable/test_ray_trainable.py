@@ -22,15 +22,15 @@ from small_runs import (
     write_weights,
 )
 
-from trainable.base.config import RunSpec, TrainConfig
+from trainable.base.config import RunSpec, TrainConfig, make_job
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import ImageHashes
+from trainable.network.compute import Compute
 from trainable.ray_trainable import StagedTrainable
-from trainable.run import trainer as trainer_module
 from trainable.run.artifacts import finished_metrics
 from trainable.run.checkpoints import read_state
 from trainable.run.identity import training_identity
-from trainable.run.job import job
+from trainable.run.loop import Passes, PassResult, evaluate
 from trainable.run.trainer import Trainer
 
 
@@ -81,20 +81,17 @@ def test_a_trial_leaves_no_trace_of_the_test_set(shared_project: Path, weights: 
         assert "test" not in (tmp_path / "out" / name).read_text(encoding="utf-8"), name
 
 
-def test_a_trial_evaluates_validation_only(
-    shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_evaluates_validation_only(shared_project: Path, weights: Path, tmp_path: Path) -> None:
     seen: list[int] = []
-    evaluate = trainer_module.evaluate
 
-    def counted(forward: Any, inputs: Any, engine: Any) -> Any:
+    def counted(forward: Any, inputs: Any, compute: Compute) -> PassResult:
         seen.append(len(inputs))
-        return evaluate(forward, inputs, engine)
+        return evaluate(forward, inputs, compute)
 
-    monkeypatch.setattr(trainer_module, "evaluate", counted)
-    Trainer(spec_of(shared_project, tmp_path / "trial", probe(weights), test=False), CPU).run()
+    passes = Passes(evaluate=counted)
+    Trainer(spec_of(shared_project, tmp_path / "trial", probe(weights), test=False), CPU, passes=passes).run()
     assert seen == [6, 6]
-    Trainer(spec_of(shared_project, tmp_path / "whole", probe(weights)), CPU).run()
+    Trainer(spec_of(shared_project, tmp_path / "whole", probe(weights)), CPU, passes=passes).run()
     assert seen == [6, 6, 6, 6, 9]
 
 
@@ -133,7 +130,7 @@ def test_a_stopped_trial_goes_on_and_can_end_as_a_whole_run(
     trial, whole = (spec_of(shared_project, tmp_path / "out", config, test=test) for test in (False, True))
     Trainer(trial, CPU, identity).step()
     again = Trainer(trial, CPU, identity)
-    assert again.epoch == 1
+    assert again.state.epoch == 1
     again.step()
     Trainer(whole, CPU, identity).run()
     Trainer(spec_of(shared_project, tmp_path / "undisturbed", config), CPU, identity).run()
@@ -147,9 +144,9 @@ def test_the_identity_of_a_trial_is_that_of_its_data(project: Path, weights: Pat
     Trainer(spec, CPU).step()
     tables = tables_of(project)
     tables["test"].rows[0].file.write_bytes(tables["test"].rows[1].file.read_bytes())
-    assert Trainer(spec, CPU).epoch == 1
+    assert Trainer(spec, CPU).state.epoch == 1
     tables["val"].rows[0].file.write_bytes(tables["val"].rows[1].file.read_bytes())
-    assert Trainer(spec, CPU).epoch == 0
+    assert Trainer(spec, CPU).state.epoch == 0
 
 
 # -- Tune's results
@@ -165,7 +162,7 @@ def start() -> Start:
     def started(spec: RunSpec) -> StagedTrainable:
         tables = {part: table for part, table in tables_of(spec.project_root).items() if part in spec.parts}
         identity = training_identity(spec.config, tables, ImageHashes())
-        plain = json.loads(json.dumps(job(spec, CPU, identity)))  # as Tune writes it
+        plain = json.loads(json.dumps(make_job(spec, CPU, identity)))  # as Tune writes it
         return StagedTrainable({"job": plain})
 
     return started
@@ -232,11 +229,14 @@ def test_a_trial_that_was_killed_after_a_pause_goes_on_from_its_own_folder(
 def test_a_job_carries_that_there_is_no_test(untested: Path, weights: Path, tmp_path: Path) -> None:
     spec = spec_of(untested, tmp_path / "out", learner(weights, epochs=2), test=False)
     identity = {"any": "identity"}
-    assert (job(spec, CPU, identity)["test"], job(spec_of(untested, spec.out, spec.config), CPU, identity)["test"]) == (
+    assert (
+        make_job(spec, CPU, identity)["test"],
+        make_job(spec_of(untested, spec.out, spec.config), CPU, identity)["test"],
+    ) == (
         False,
         True,
     )
-    trial = StagedTrainable({"job": job(spec, CPU, identity)})
+    trial = StagedTrainable({"job": make_job(spec, CPU, identity)})
     trial.train()
     last = trial.train()
     assert last["done"]
