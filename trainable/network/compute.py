@@ -41,9 +41,14 @@ class Compute:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self.half, enabled=self.amp)
 
+    @property
+    def scales_gradients(self) -> bool:
+        """Whether losses are scaled, so that small gradients do not vanish in float16."""
+        return self.amp and self.half == torch.float16
+
     def scaler(self) -> torch.amp.GradScaler:
-        """A new scaler of losses. It passes them through unless the pass runs in float16."""
-        return torch.amp.GradScaler(self.device.type, enabled=self.amp and self.device.type == "cuda")
+        """A new scaler of losses, which passes them through unless `scales_gradients`."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.scales_gradients)
 
     def chunks(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
         """The tensors cut alike along their first dimension, into micro-batches."""

@@ -355,6 +355,14 @@ def test_a_run_stopped_after_every_epoch_ends_like_one_that_was_not(
     assert manifest(spec.out)["started"] <= manifest(spec.out)["finished"]
 
 
+def test_checkpoints_keep_their_keys(begun: Trainer) -> None:
+    """A run that an earlier version began goes on with this one."""
+    assert begun.state_dict().keys() == {
+        "identity", "epoch", "stage", "model", "optimizer", "scaler", "best", "history", "corrupt", "fallbacks",
+        "micro_batch", "threads", "tail", "started",
+    }  # fmt: skip
+
+
 def test_a_state_carries_everything_into_another_folder(
     shared_project: Path, config: TrainConfig, whole: Path, tmp_path: Path
 ) -> None:
@@ -424,6 +432,37 @@ def test_a_broken_checkpoint_is_ignored(begun: Trainer, how: str) -> None:
     assert again.state.epoch == 0
     again.step()
     assert Trainer(begun.spec, CPU).state.epoch == 1
+
+
+def test_a_checkpoint_that_would_run_code_is_ignored(begun: Trainer, tmp_path: Path) -> None:
+    """A pickle can call anything; only tensors and plain values are loaded."""
+
+    class Harmful:
+        def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+            return Path.touch, (tmp_path / "touched",)
+
+    torch.save({**begun.state_dict(), "started": Harmful()}, RunPaths(begun.spec.out).checkpoint)
+    assert Trainer(begun.spec, CPU).state.epoch == 0
+    assert not (tmp_path / "touched").exists()
+
+
+def test_the_configuration_may_ask_for_mixed_precision(shared_project: Path, tmp_path: Path) -> None:
+    config = probe(amp=True)
+    run = Trainer(spec_of(shared_project, tmp_path / "out", config), CPU)
+    assert run.compute == Compute(torch.device("cpu"), amp=True)
+
+
+def test_given_tables_and_identity_no_csv_is_read_and_no_image_is_hashed(
+    project: Path, config: TrainConfig, whole: Path, tmp_path: Path
+) -> None:
+    """The CSVs have gone; the identity is the caller's own word."""
+    tables, spec = tables_of(project), spec_of(project, tmp_path / "finetune_M1_160", config)
+    for path in csvs_of(project).values():
+        path.unlink()
+    run = Trainer(spec, CPU, {"any": "identity"}, tables)
+    assert run.identity == {"any": "identity"}
+    run.run()
+    assert history(spec.out) == history(whole)
 
 
 def test_a_checkpoint_of_version_0_1_is_taken_up(begun: Trainer) -> None:
