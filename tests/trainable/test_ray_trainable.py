@@ -297,7 +297,6 @@ def test_shipped_tables_pass_through_tune_and_are_fetched_once_in_a_process(
                 "rows": rows,
                 "fetched": info.misses,
                 "used": info.misses + info.hits,
-                "pid": os.getpid(),
                 "done": True,
             }
 
