@@ -26,7 +26,7 @@ from search_spaces.runbook import EXPERIMENTS
 from trainable.base.config import TrainConfig
 from trainable.data.tables import load_table
 from trainable.network.model import build_model
-from trainable.network.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.network.stages import StageBoundary, make_optimizer, set_stage, train_mode
 from trainable.run.allocator import keep_freed_memory
 
 EPOCHS = 3
@@ -56,7 +56,7 @@ class Stage3:
         set_stage(self.model, 3)
         train_mode(self.model, 3)
         self.optimizer = make_optimizer(self.model, config)
-        self.forward = self.model if modules else Cut(self.model, 3).live
+        self.forward = self.model if modules else StageBoundary(self.model, 3).after
         self.pixels = torch.randn(batch, 3, 160, 160).contiguous(memory_format=torch.channels_last)
         self.labels = torch.randint(0, 7, (batch,))
 

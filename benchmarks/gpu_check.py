@@ -28,7 +28,7 @@ from benchmarks.gpu_rows import compiled, learning, memory, runs, sameness, shar
 from benchmarks.gpu_rows.common import QUICK, Row, Setup, Sizes
 from trainable.base.files import write_json
 from trainable.cache.folder import ROOT_VARIABLE
-from trainable.network.device import device_name, pick_device
+from trainable.network.compute import device_name, pick_device
 from trainable.run.allocator import keep_freed_memory
 
 CHECKS: dict[str, Callable[[Setup], list[Row]]] = {

@@ -83,10 +83,10 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     stage = Stage3(batch, 1)
     rows, labels = _pixels(project, 4096)
     inputs = PixelInputs(rows, labels, set(), batch, seed=1, device=torch.device("cpu"), both_flips=False)
-    engine = _engine()
+    compute = _compute()
 
     def from_pack() -> None:
-        train_epoch(stage.forward, inputs, 0, stage.optimizer, engine.scaler(), engine)
+        train_epoch(stage.forward, inputs, 0, stage.optimizer, compute.scaler(), compute)
 
     from_pack()
     stage.epoch(len(labels))
@@ -148,7 +148,7 @@ class Trial:
         self.supply = Supply(self.tables, classes, self.config, plain=False, workers=0, log=print)
         for part in self.tables:
             for number in (1, 2, 3):
-                for x, _ in self.supply.inputs(part, self.stage.model.eval(), number, _engine()).epoch():
+                for x, _ in self.supply.inputs(part, self.stage.model.eval(), number, _compute()).epoch():
                     x.sum()
         return _private_mib() - before
 
@@ -204,12 +204,12 @@ def _pixels(project: Path, least: int) -> tuple[Any, list[int]]:
     return pack.rows(files)[0], [i % 6 for i in range(len(files))]
 
 
-def _engine() -> Any:
+def _compute() -> Any:
     import torch
 
-    from trainable.network.compute import Engine
+    from trainable.network.compute import Compute
 
-    return Engine(torch.device("cpu"), amp=False)
+    return Compute(torch.device("cpu"), amp=False)
 
 
 def _seconds(call: Callable[[], object]) -> float:

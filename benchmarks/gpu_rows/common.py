@@ -19,11 +19,11 @@ from trainable.base.config import IMAGE_SIZE, PARTS, RunSpec, TrainConfig
 from trainable.cache.rows import Rows
 from trainable.feed.batches import Inputs, PixelInputs, RowInputs
 from trainable.feed.features import frozen_rows
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.graphs import StepGraphs
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.network.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.network.stages import StageBoundary, make_optimizer, set_stage, train_mode
 from trainable.run.loop import Forward, PassResult, train_epoch
 
 CLASSES = [f"class {letter}" for letter in "abcdefg"]
@@ -161,23 +161,23 @@ class Learner:
     """A model in one stage, with all that trains it; on a GPU by graphs, unless `graphs` is False."""
 
     def __init__(
-        self, setup: Setup, stage: int, engine: Engine, lr_head: float = 5e-4, lr_body: float = 1e-4, *,
+        self, setup: Setup, stage: int, compute: Compute, lr_head: float = 5e-4, lr_body: float = 1e-4, *,
         graphs: bool = True,
     ) -> None:  # fmt: skip
-        self.setup, self.stage, self.engine = setup, stage, engine
+        self.setup, self.stage, self.compute = setup, stage, compute
         self.model = copy.deepcopy(_calibrated(setup.sizes)).to(setup.device)
-        self.cut = Cut(self.model, stage)
+        self.cut = StageBoundary(self.model, stage)
         set_stage(self.model, stage)
         train_mode(self.model, stage)
         config = TrainConfig("finetune", 3, lr_head=lr_head, lr_backbone=lr_body)
         self.optimizer: torch.optim.Optimizer = make_optimizer(self.model, config)
-        self.scaler = engine.scaler()
+        self.scaler = compute.scaler()
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.graphs = StepGraphs(setup.device, self.trained) if setup.cuda and graphs else None
 
     def epoch(self, inputs: Inputs, forward: Forward | None = None) -> PassResult:
-        forward = self.cut.live if forward is None else forward  # a compiled module has no truth value
-        return train_epoch(forward, inputs, 0, self.optimizer, self.scaler, self.engine, graphs=self.graphs)
+        forward = self.cut.after if forward is None else forward  # a compiled module has no truth value
+        return train_epoch(forward, inputs, 0, self.optimizer, self.scaler, self.compute, graphs=self.graphs)
 
     def inputs(self, n: int, batch: int, *, seed: int | None = SEED, resident: bool = True) -> RowInputs:
         """The first `n` images at the stage's boundary; in file order, as they are, without `seed`."""
@@ -187,7 +187,7 @@ class Learner:
         if self.stage < 3:
             kind = RowInputs
             flips = [torch.full((n,), flip) for flip in ((False, True) if seed is not None else (False,))]
-            rows = torch.stack([frozen_rows(self.cut, self.engine, pixels, flip) for flip in flips], 1).flatten(0, 1)
+            rows = torch.stack([frozen_rows(self.cut, self.compute, pixels, flip) for flip in flips], 1).flatten(0, 1)
         return kind(
             Rows.of(rows), labels.tolist(), set(), batch, seed=seed, device=self.setup.device,
             both_flips=self.stage < 3 and seed is not None, resident=resident,

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, rates, skipped
 from trainable.feed.batches import RowInputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 
 MODES = ("default", "reduce-overhead")
 COMPILED_IMAGES = 4096
@@ -58,7 +58,7 @@ def _compare(setup: Setup, batch: int, where: str, make: Maker) -> list[Row]:
 
 def _parts(setup: Setup, batch: int, *, graphs: bool = True) -> tuple[Learner, RowInputs]:
     n = min(COMPILED_IMAGES, setup.sizes.images) // batch * batch
-    learner = Learner(setup, 3, Engine(setup.device, amp=True), graphs=graphs)
+    learner = Learner(setup, 3, Compute(setup.device, amp=True), graphs=graphs)
     return learner, learner.inputs(n, batch)
 
 

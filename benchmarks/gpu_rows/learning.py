@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, skipped
 from trainable.feed.batches import Inputs, RowInputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 
 GROWTH_STEPS = 5
 OVERFLOWING_SCALE = 2.0**60
@@ -21,7 +21,7 @@ def check(setup: Setup) -> list[Row]:
 
 
 def _stage(setup: Setup, stage: int) -> list[Row]:
-    learner = Learner(setup, stage, Engine(setup.device, amp=setup.cuda), lr_head=5e-3, lr_body=1e-3)
+    learner = Learner(setup, stage, Compute(setup.device, amp=setup.cuda), lr_head=5e-3, lr_body=1e-3)
     inputs = learner.inputs(*setup.sizes.learn)
     learner.scaler.set_growth_interval(GROWTH_STEPS)
     scale = learner.scaler.get_scale()
@@ -104,7 +104,7 @@ def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> st
     graph would not run again."""
 
     def forward(x: Tensor) -> Tensor:
-        logits = learner.cut.live(x)
+        logits = learner.cut.after(x)
         if careless:
             logits.detach().sum().item()
         return logits

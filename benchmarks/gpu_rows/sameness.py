@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images, skipped
 from trainable.feed.batches import Inputs
 from trainable.feed.plain import Batch, EpochBatches, ImageBatches, PlainInputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.graphs import CAPTURE_AT
 from trainable.network.stages import train_mode
 
@@ -31,7 +31,7 @@ def _resident(setup: Setup) -> Row:
     name = "stage 3, batches of resident and of streamed images"
     if not setup.cuda:
         return skipped(name)
-    learner, (n, batch) = Learner(setup, 3, Engine(setup.device, amp=True)), setup.sizes.same
+    learner, (n, batch) = Learner(setup, 3, Compute(setup.device, amp=True)), setup.sizes.same
     resident, streamed = learner.inputs(n, batch), learner.inputs(n, batch, resident=False)
     assert resident.both_flips and resident.resident is not None and streamed.resident is None
     pairs = zip(resident.epoch(3), streamed.epoch(3), strict=True)
@@ -46,7 +46,7 @@ def _graphs(setup: Setup, stage: int) -> Row:
         return skipped(name)
     ends = []
     for graphs in (False, False, True):
-        learner = Learner(setup, stage, Engine(setup.device, amp=True), graphs=graphs)
+        learner = Learner(setup, stage, Compute(setup.device, amp=True), graphs=graphs)
         inputs = learner.inputs(2 * batch + batch // 2, batch)
         torch.manual_seed(SEED)
         for _ in range(CAPTURE_AT + 2):
@@ -78,8 +78,8 @@ class DecodedImages:
 
 
 def _stage(setup: Setup, stage: int, amp: bool) -> list[Row]:
-    engine = Engine(setup.device, amp)
-    plain, stored = Learner(setup, stage, engine), Learner(setup, stage, engine)
+    compute = Compute(setup.device, amp)
+    plain, stored = Learner(setup, stage, compute), Learner(setup, stage, compute)
     with torch.no_grad():
         for learner in (plain, stored):
             learner.model.get_parameter("classifier.3.weight").mul_(HEAD_FACTOR)
@@ -101,7 +101,7 @@ def _stage(setup: Setup, stage: int, amp: bool) -> list[Row]:
 def _plain_inputs(learner: Learner, n: int, batch: int, seed: int | None) -> PlainInputs:
     pixels, labels = images(learner.setup.sizes, n)
     decoded = DecodedImages(pixels, labels, batch, seed)
-    return PlainInputs(cast(ImageBatches, decoded), learner.cut, learner.engine)
+    return PlainInputs(cast(ImageBatches, decoded), learner.cut, learner.compute)
 
 
 def _one_step(learner: Learner, inputs: Inputs) -> None:
@@ -114,8 +114,8 @@ def _one_step(learner: Learner, inputs: Inputs) -> None:
 def _logits(learner: Learner, inputs: Inputs) -> Tensor:
     """In eval mode, float32 (n, classes)."""
     learner.model.eval()
-    with learner.engine.autocast():
-        found = torch.cat([learner.cut.live(x) for x, _ in inputs.epoch()]).float()
+    with learner.compute.autocast():
+        found = torch.cat([learner.cut.after(x) for x, _ in inputs.epoch()]).float()
     train_mode(learner.model, learner.stage)
     return found
 

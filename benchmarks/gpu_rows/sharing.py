@@ -14,11 +14,10 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import spawn
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, project, rate_row, ratio_row
-from trainable.base.config import Resources
-from trainable.network.compute import Engine
-from trainable.probes.trials_per_gpu import Crew, best_count
+from trainable.base.config import Resources, make_job
+from trainable.network.compute import Compute
+from trainable.probes.trials_per_gpu import TrialProcesses, best_count
 from trainable.run.allocator import keep_freed_memory
-from trainable.run.job import job
 
 PATIENCE_SECONDS = 120.0
 
@@ -49,10 +48,13 @@ def _rehearsed(setup: Setup) -> list[Row]:
     for name, n in zip(names, setup.sizes.rehearsed, strict=True):
         spec = project(setup, n, setup.sizes.trial[1])
         told: list[str] = []
-        with Crew(job(spec, Resources(setup.device.type), {}), ahead=most, seconds=setup.sizes.trial_window) as crew:
+        trial = make_job(spec, Resources(setup.device.type), {})
+        with TrialProcesses(trial, ahead=most, seconds=setup.sizes.trial_window) as processes:
 
-            def measured(count: int, crew: Crew = crew, told: list[str] = told) -> tuple[float, int]:
-                speed, memory = crew(count)
+            def measured(
+                count: int, processes: TrialProcesses = processes, told: list[str] = told
+            ) -> tuple[float, int]:
+                speed, memory = processes.measure(count)
                 told.append(f"{count}: {speed:.0f}")
                 return speed, memory
 
@@ -75,7 +77,7 @@ def _trial(rank: int, setup: Setup, count: int, barrier: Any, results: Any) -> N
     setup = replace(setup, sizes=replace(setup.sizes, images=setup.sizes.trial[0]))  # draw no more than it trains on
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
     keep_freed_memory()
-    learner = Learner(setup, 3, Engine(setup.device, amp=setup.cuda))
+    learner = Learner(setup, 3, Compute(setup.device, amp=setup.cuda))
     inputs = learner.inputs(*setup.sizes.trial)
     learner.epoch(inputs)
     rates = []

@@ -10,8 +10,8 @@ from benchmarks.gpu_rows.common import Learner, Row, Setup, images, rate_row, ra
 from trainable.cache.rows import BLOCK
 from trainable.feed.batches import Inputs
 from trainable.feed.features import frozen_rows
-from trainable.network.compute import Engine
-from trainable.network.stages import TRUNK_SHAPE, Cut
+from trainable.network.compute import Compute
+from trainable.network.stages import TRUNK_SHAPE, StageBoundary
 from trainable.probes.speed import Repeated
 
 LEAST = 0.95
@@ -23,7 +23,7 @@ def training(setup: Setup) -> list[Row]:
 
 
 def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
-    learner = Learner(setup, 3, Engine(setup.device, amp))
+    learner = Learner(setup, 3, Compute(setup.device, amp))
     n = setup.sizes.images // batch * batch
     resident, streamed = learner.inputs(n, batch), learner.inputs(n, batch, resident=False)
     x, y = next(resident.epoch())
@@ -35,7 +35,7 @@ def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
         torch.cuda.reset_peak_memory_stats()
         runs["resident"]()
         peak = torch.cuda.max_memory_allocated()
-        runs["no graphs"] = partial(_epoch, Learner(setup, 3, Engine(setup.device, amp), graphs=False), resident)
+        runs["no graphs"] = partial(_epoch, Learner(setup, 3, Compute(setup.device, amp), graphs=False), resident)
     found = rates(setup, runs)
     where = f"batch {batch}, {'AMP' if amp else 'no AMP'}"
     weights = learner.model.get_parameter("features.1.block.0.0.weight")
@@ -61,17 +61,17 @@ def _epoch(learner: Learner, inputs: Inputs) -> int:
 
 def filling(setup: Setup) -> list[Row]:
     """As `FrozenFeatures` does it, block by block, without the writing of files."""
-    engine = Engine(setup.device, amp=True)
-    learner = Learner(setup, 2, engine)
+    compute = Compute(setup.device, amp=True)
+    learner = Learner(setup, 2, compute)
     pixels, _ = images(setup.sizes, setup.sizes.images)
     as_is = torch.zeros(BLOCK, dtype=torch.bool)
 
     def fill() -> int:
         for block in pixels.split(BLOCK):
-            frozen_rows(Cut(learner.model, 2), engine, block, as_is[: len(block)])
+            frozen_rows(StageBoundary(learner.model, 2), compute, block, as_is[: len(block)])
         return len(pixels)
 
-    row = frozen_rows(learner.cut, engine, pixels[:1], as_is[:1])
+    row = frozen_rows(learner.cut, compute, pixels[:1], as_is[:1])
     size, wanted = row.nbytes, 2 * torch.Size(TRUNK_SHAPE).numel()
     return [
         rate_row("stage 2's features", rates(setup, {"fill": fill})["fill"]),

@@ -49,6 +49,7 @@ class ActiveRun:
         self.notes = StopNotes()
         self.events = Listeners([self.notes, view])
         self.chosen: list[Trial] = []
+        self._tables: dict[str, dict[str, Any]] = {}
         self.allocator = Allocator(cluster, hardware, self._measure)
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
@@ -101,13 +102,23 @@ class ActiveRun:
             searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
         )
 
-        def job(name: str) -> Training:
+        def training_of(name: str) -> Training:
             step = self.notes.steps[name]
             template = _template(step, self.sweeps) if name not in steps else step
             resources, request = allocation.resources[template.name], allocation.requests[template.name]
-            return Training(job_of(step, self.planner.paths, resources), request)
+            job = {**job_of(step, self.planner.paths, resources), "tables": self._shipped(step.experiment.split)}
+            return Training(job, request)
 
-        return lambda: self.executor.train(queue, job, self.planner.paths.tune, events=self.events, stop=self.over)
+        return lambda: self.executor.train(
+            queue, training_of, self.planner.paths.tune, events=self.events, stop=self.over
+        )
+
+    def _shipped(self, split: str) -> dict[str, Any]:
+        """The split's tables on the cluster, by part: they travel once, however many trainings read them."""
+        if split not in self._tables:
+            tables = self.planner.inputs.training[split]
+            self._tables[split] = {part: self.executor.ship(table) for part, table in tables.items()}
+        return self._tables[split]
 
     def _search(self, sweep: Sweep, policies: Mapping[str, Policy], allocation: Allocation) -> Search:
         assert sweep.template is not None

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 from orchestrator.execution.allocation import Cluster, Request
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.queue import TrainingQueue
-from trainable.run.job import Job
+from trainable.base.config import Job
 
 T = TypeVar("T")
 

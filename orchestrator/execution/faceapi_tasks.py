@@ -26,7 +26,7 @@ from trainable.base.errors import Failure
 from trainable.base.files import read_json, write_json, write_text
 from trainable.cache.hashes import digest
 from trainable.data.tables import ImageTable
-from trainable.run.environment import environment
+from trainable.run.manifest import environment
 
 ROWS_PER_SHARD = 64
 """Fixed, so that the shards of an interrupted run fit the next one whatever its cluster is."""

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.steps import TrainingStep
-from trainable.base.config import NAMED_WEIGHTS, Resources, RunSpec
-from trainable.run.job import Job, job
+from trainable.base.config import NAMED_WEIGHTS, Job, Resources, RunSpec, make_job
 
 
 def job_of(step: TrainingStep, paths: ProjectPaths, resources: Resources) -> Job:
@@ -18,4 +17,4 @@ def job_of(step: TrainingStep, paths: ProjectPaths, resources: Resources) -> Job
     weights = step.config.weights
     config = step.config if weights in NAMED_WEIGHTS else replace(step.config, weights=str(Path(weights).resolve()))
     spec = RunSpec(paths.root.resolve(), csvs, step.run.out.resolve(), config, step.tests)
-    return {**job(spec, resources, step.identity), "experiment": step.name}
+    return {**make_job(spec, resources, step.identity), "experiment": step.name}

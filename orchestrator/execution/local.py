@@ -13,9 +13,9 @@ from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import OpenExecutor, Training
 from orchestrator.execution.queue import TrainingQueue
+from trainable.base.config import Job
 from trainable.base.errors import Failure
 from trainable.run.history import TrialHistory
-from trainable.run.job import Job
 
 T = TypeVar("T")
 Stepper = Callable[[], dict[str, Any]]
@@ -27,7 +27,7 @@ def in_process_stepper(job: Job) -> Stepper:
     """A real training in this process."""
     from trainable.run.stepper import JobStepper
 
-    return JobStepper(job).step
+    return JobStepper(job, job.get("tables")).step
 
 
 class LocalExecutor:

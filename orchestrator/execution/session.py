@@ -17,8 +17,8 @@ from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Training
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.planning.ray_environment import set_environment
+from trainable.base.config import Job
 from trainable.base.errors import ConfigError, ExperimentError, Failure
-from trainable.run.job import Job
 
 T = TypeVar("T")
 

@@ -89,7 +89,7 @@ def write_weights(path: Path, table: ImageTable, seed: int = 0) -> Path:
 
 
 def best_weights(out: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(out / "best.pt", weights_only=True)["model"]
+    state: dict[str, torch.Tensor] = torch.load(out / "best.pt", weights_only=True)["state_dict"]
     return state
 
 

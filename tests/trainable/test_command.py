@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,12 @@ def test_the_runbooks_command(python: Python, project: Path) -> None:
     assert TrainConfig(**best["config"]) == TrainConfig("probe", 5, 7e-4, batch=1024, weights="none")
 
 
-def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Exit code and stderr of the command in this process: a subprocess a case would take minutes."""
-    monkeypatch.setattr("sys.argv", ["trainable", *arguments])
+def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command in this process: a subprocess a case would take minutes."""
     with pytest.raises(SystemExit) as caught:
-        main()
+        main(arguments)
     assert isinstance(caught.value.code, int)
-    return caught.value.code, capsys.readouterr().err
+    return caught.value.code, *capsys.readouterr()
 
 
 ONE_PROBLEM = "1 problem with the input; nothing was started:\n  "
@@ -64,6 +64,7 @@ TWO_PROBLEMS = "2 problems with the input; nothing was started:\n  "
 BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "mode": (["--mode", "full"], "error: --mode must be probe or finetune, not 'full'"),
     "no epochs": (["--epochs", "0"], "error: epochs must be at least 1, not 0"),
+    "epoch given twice": (["--epochs", "3", "--epochs", "0"], "error: epochs must be at least 1, not 0"),
     "epochs for stages": (["--mode", "finetune", "--epochs", "2"], "error: a finetune has three stages"),
     "batch": (["--batch", "-8"], "error: batch must be at least 1, not -8"),
     "workers": (["--workers", "-1"], "error: --workers must be at least 0, not -1"),
@@ -76,6 +77,12 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "root": (["--project-root", "nowhere"], ONE_PROBLEM + "--project-root nowhere: no such folder"),
     "out": (["--out", "train.csv"], ONE_PROBLEM + "--out train.csv: "),
     "csv": (["--val-csv", "gone.csv"], ONE_PROBLEM + "gone.csv: no such file"),
+    "unknown flag": (["--epoch", "3"], "error: Unknown option: --epoch. Did you mean --epochs?"),
+    "a flag without its value": (["--batch"], "error: Parameter --batch requires an argument."),
+    "no number": (["--epochs", "many"], "error: Invalid value for --epochs: must be a whole number, not 'many'"),
+    "no whole number": (["--epochs", "1.5"], "error: Invalid value for --epochs: must be a whole number, not '1.5'"),
+    "a word too many": (["more"], "error: Unused Tokens: ['more']"),
+    "a negation that there is not": (["--no-verbose"], "error: Unknown option: --no-verbose."),
     "two csvs": (["--val-csv", "a.csv", "--test-csv", "b.csv"], TWO_PROBLEMS + "a.csv: no such file"),
 }
 
@@ -94,7 +101,7 @@ def test_bad_options_end_with_2_and_one_message(
     csvs = csvs_of(shared_project)
     usual = ["--mode", "probe", "--epochs", "2", "--out", "out", "--weights", "none", "--device", "cpu"]
     usual += ["--project-root", str(shared_project), *(f"--{part}-csv={path}" for part, path in csvs.items())]
-    code, text = run_main(monkeypatch, capsys, *usual, *options)
+    code, _, text = run_main(capsys, *usual, *options)
     assert code == 2
     assert text.startswith(told)
     assert "Traceback" not in text
@@ -108,7 +115,7 @@ def test_a_gpu_that_is_not_there_is_told(
 ) -> None:
     options = ["--mode=probe", "--epochs=1", f"--out={tmp_path / 'out'}", "--weights=none", "--device=cuda"]
     monkeypatch.chdir(shared_project)
-    code, text = run_main(monkeypatch, capsys, *options, *CSVS)
+    code, _, text = run_main(capsys, *options, *CSVS)
     assert code == 2
     assert text.startswith("error: --device cuda: PyTorch sees no CUDA GPU here")
 
@@ -187,7 +194,7 @@ def test_defaults_of_the_rates_are_the_runbooks(
     common = [*CSVS, "--weights=none", "--workers=0", "--threads=1", "--device=cpu"]
     for mode, epochs, rates in (("probe", 1, (7e-4, None)), ("finetune", 3, (5e-4, 1e-4))):
         out = tmp_path / mode
-        code, _ = run_main(monkeypatch, capsys, f"--mode={mode}", f"--epochs={epochs}", f"--out={out}", *common)
+        code, _, _ = run_main(capsys, f"--mode={mode}", f"--epochs={epochs}", f"--out={out}", *common)
         assert code == 0
         config = json.loads((out / "manifest.json").read_text())["config"]
         assert (config["lr_head"], config["lr_backbone"]) == rates
@@ -200,7 +207,19 @@ def test_fresh_begins_anew(
     monkeypatch.chdir(shared_project)
     Trainer(spec_of(Path(), tmp_path / "out", probe()), CPU).step()
     options = "--mode probe --epochs 2 --lr-head 1e-2 --batch 8 --workers 0 --threads 1 --weights none --verbose"
-    monkeypatch.setattr("sys.argv", ["trainable", *options.split(), *CSVS, "--out", str(tmp_path / "out"), "--fresh"])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().out.startswith("epoch 1/2")
+    code, told, _ = run_main(capsys, *options.split(), *CSVS, "--out", str(tmp_path / "out"), "--fresh")
+    assert code == 0
+    assert told.startswith("epoch 1/2")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_every_flag_of_the_runbook(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    code, told, _ = run_main(capsys, flag)
+    assert code == 0
+    runbook = "--mode --epochs --batch --workers --lr-head --lr-backbone --train-csv --val-csv --test-csv --out "
+    for name in (runbook + "--project-root --verbose").split():
+        assert f" {name} " in told, name
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(capsys, "--version")[:2] == (0, f"{version('emosweep')}\n")

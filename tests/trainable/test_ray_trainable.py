@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from projects import make_project
+from ray import tune
 from small_runs import (
     CPU,
     RESULTS,
@@ -22,15 +25,15 @@ from small_runs import (
     write_weights,
 )
 
-from trainable.base.config import RunSpec, TrainConfig
+from trainable.base.config import RunSpec, TrainConfig, make_job
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import ImageHashes
-from trainable.ray_trainable import StagedTrainable
-from trainable.run import trainer as trainer_module
+from trainable.network.compute import Compute
+from trainable.ray_trainable import StagedTrainable, _fetched, received
 from trainable.run.artifacts import finished_metrics
 from trainable.run.checkpoints import read_state
 from trainable.run.identity import training_identity
-from trainable.run.job import job
+from trainable.run.loop import Passes, PassResult, evaluate
 from trainable.run.trainer import Trainer
 
 
@@ -81,20 +84,17 @@ def test_a_trial_leaves_no_trace_of_the_test_set(shared_project: Path, weights: 
         assert "test" not in (tmp_path / "out" / name).read_text(encoding="utf-8"), name
 
 
-def test_a_trial_evaluates_validation_only(
-    shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_evaluates_validation_only(shared_project: Path, weights: Path, tmp_path: Path) -> None:
     seen: list[int] = []
-    evaluate = trainer_module.evaluate
 
-    def counted(forward: Any, inputs: Any, engine: Any) -> Any:
+    def counted(forward: Any, inputs: Any, compute: Compute) -> PassResult:
         seen.append(len(inputs))
-        return evaluate(forward, inputs, engine)
+        return evaluate(forward, inputs, compute)
 
-    monkeypatch.setattr(trainer_module, "evaluate", counted)
-    Trainer(spec_of(shared_project, tmp_path / "trial", probe(weights), test=False), CPU).run()
+    passes = Passes(evaluate=counted)
+    Trainer(spec_of(shared_project, tmp_path / "trial", probe(weights), test=False), CPU, passes=passes).run()
     assert seen == [6, 6]
-    Trainer(spec_of(shared_project, tmp_path / "whole", probe(weights)), CPU).run()
+    Trainer(spec_of(shared_project, tmp_path / "whole", probe(weights)), CPU, passes=passes).run()
     assert seen == [6, 6, 6, 6, 9]
 
 
@@ -133,7 +133,7 @@ def test_a_stopped_trial_goes_on_and_can_end_as_a_whole_run(
     trial, whole = (spec_of(shared_project, tmp_path / "out", config, test=test) for test in (False, True))
     Trainer(trial, CPU, identity).step()
     again = Trainer(trial, CPU, identity)
-    assert again.epoch == 1
+    assert again.state.epoch == 1
     again.step()
     Trainer(whole, CPU, identity).run()
     Trainer(spec_of(shared_project, tmp_path / "undisturbed", config), CPU, identity).run()
@@ -147,9 +147,9 @@ def test_the_identity_of_a_trial_is_that_of_its_data(project: Path, weights: Pat
     Trainer(spec, CPU).step()
     tables = tables_of(project)
     tables["test"].rows[0].file.write_bytes(tables["test"].rows[1].file.read_bytes())
-    assert Trainer(spec, CPU).epoch == 1
+    assert Trainer(spec, CPU).state.epoch == 1
     tables["val"].rows[0].file.write_bytes(tables["val"].rows[1].file.read_bytes())
-    assert Trainer(spec, CPU).epoch == 0
+    assert Trainer(spec, CPU).state.epoch == 0
 
 
 # -- Tune's results
@@ -165,7 +165,7 @@ def start() -> Start:
     def started(spec: RunSpec) -> StagedTrainable:
         tables = {part: table for part, table in tables_of(spec.project_root).items() if part in spec.parts}
         identity = training_identity(spec.config, tables, ImageHashes())
-        plain = json.loads(json.dumps(job(spec, CPU, identity)))  # as Tune writes it
+        plain = json.loads(json.dumps(make_job(spec, CPU, identity)))  # as Tune writes it
         return StagedTrainable({"job": plain})
 
     return started
@@ -232,17 +232,94 @@ def test_a_trial_that_was_killed_after_a_pause_goes_on_from_its_own_folder(
 def test_a_job_carries_that_there_is_no_test(untested: Path, weights: Path, tmp_path: Path) -> None:
     spec = spec_of(untested, tmp_path / "out", learner(weights, epochs=2), test=False)
     identity = {"any": "identity"}
-    assert (job(spec, CPU, identity)["test"], job(spec_of(untested, spec.out, spec.config), CPU, identity)["test"]) == (
+    assert (
+        make_job(spec, CPU, identity)["test"],
+        make_job(spec_of(untested, spec.out, spec.config), CPU, identity)["test"],
+    ) == (
         False,
         True,
     )
-    trial = StagedTrainable({"job": job(spec, CPU, identity)})
+    trial = StagedTrainable({"job": make_job(spec, CPU, identity)})
     trial.train()
     last = trial.train()
     assert last["done"]
     assert (last["test_macro_f1"], last["test_accuracy"]) == (None, None)
     assert last["best_val_macro_f1"] == read(spec.out / "val_metrics_best.json")["macro_f1"]
     assert {path.name for path in spec.out.iterdir()} == TRIAL_RESULTS
+
+
+def test_a_job_carries_its_resources(shared_project: Path, weights: Path, tmp_path: Path) -> None:
+    resources = replace(CPU, plain=True, workers=1)
+    job = make_job(spec_of(shared_project, tmp_path / "out", probe(weights, epochs=1)), resources, {"any": "identity"})
+    trial = StagedTrainable({"job": json.loads(json.dumps(job))})
+    trial.train()
+    manifest = read(tmp_path / "out/manifest.json")
+    assert (manifest["path"], manifest["workers"], manifest["threads"]) == ("plain", 1, 1)
+
+
+def test_tables_in_a_job_take_the_place_of_the_csvs(project: Path, weights: Path, tmp_path: Path) -> None:
+    tables = tables_of(project)
+    for path in csvs_of(project).values():
+        path.unlink()
+    spec = spec_of(project, tmp_path / "out", probe(weights, epochs=1))
+    trial = StagedTrainable({"job": {**make_job(spec, CPU, {"any": "identity"}), "tables": tables}})
+    assert trial.train()["done"]
+    assert read(spec.out / "manifest.json")["rows"] == {"train": 18, "val": 6, "test": 9}
+
+
+@pytest.fixture
+def ray_of_one_cpu() -> Iterator[None]:
+    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.ray
+def test_shipped_tables_pass_through_tune_and_are_fetched_once_in_a_process(
+    project: Path, tmp_path: Path, ray_of_one_cpu: None
+) -> None:
+    """Trials one after the other in one process; what Tune writes down holds no row."""
+
+    class Tables(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            self.job = config["job"]
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.setup(new_config)
+            return True
+
+        def step(self) -> dict[str, Any]:
+            tables = received(self.job["tables"])
+            assert tables is not None
+            info = _fetched.cache_info()
+            rows = {part: len(table) for part, table in tables.items()}
+            return {
+                "rows": rows,
+                "fetched": info.misses,
+                "used": info.misses + info.hits,
+                "done": True,
+            }
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            pass
+
+        def load_checkpoint(self, checkpoint_dir: str) -> None:
+            pass
+
+    tables = {part: ray.put(table) for part, table in tables_of(project).items()}
+    jobs = [{"experiment": str(number), "tables": tables} for number in range(4)]
+    found = tune.Tuner(
+        Tables,
+        param_space={"job": tune.grid_search(jobs)},
+        tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=1),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
+    ).fit()
+    results = [result.metrics for result in found]
+    assert [result["rows"] for result in results] == [{"train": 18, "val": 6, "test": 9}] * 4
+    assert max(result["used"] for result in results) > 3, "no process was used again"
+    assert {result["fetched"] for result in results} == {3}
+    written = [path.read_bytes() for path in Path(found.experiment_path).rglob("*") if path.is_file()]
+    assert written and not any(b"train_00.jpg" in content for content in written)
 
 
 def test_the_metrics_of_a_whole_run_are_all_there(shared_project: Path, weights: Path, tmp_path: Path) -> None:

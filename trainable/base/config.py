@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from trainable.base.errors import ConfigError
 
@@ -23,13 +24,23 @@ NAMED_WEIGHTS = ("imagenet", "none")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What decides the numbers a run ends with (runbook sections 4 and 5).
+    """The values that decide a run's numbers (runbook sections 4 and 5).
 
-    `lr_backbone` is the rate of everything that trains besides the head; a probe has none. `stage2_epoch` and
-    `stage3_epoch` count from 0 and default to 0.1 and 0.3 of the epochs. `amp` None means on for CUDA only.
-
-    `label_smoothing` and `class_weighting` are of the training loss alone (see `trainable.run.objective`): validation
-    and test losses are plain cross-entropy, so that runs compare. `schedule` is of all learning rates, epoch by epoch.
+    Args:
+        mode: `probe` trains the head only, `finetune` goes through three stages.
+        epochs: of all stages together.
+        lr_head: learning rate of the head.
+        lr_backbone: learning rate of everything else that trains; a probe has none.
+        batch: images of one step.
+        weights: `imagenet`, `none`, or the path of a state dict.
+        seed: decides the new head, order, flips and dropout.
+        stage2_epoch: the epoch (from 0) at which stage 2 begins; None for 0.1 of the epochs.
+        stage3_epoch: the epoch (from 0) at which stage 3 begins; None for 0.3 of the epochs.
+        amp: mixed precision; None for CUDA only.
+        label_smoothing: applies to the training loss alone (see `trainable.run.objective`). Validation and test losses
+            are plain cross-entropy, so that runs compare.
+        class_weighting: applies to the training loss alone too.
+        schedule: how all learning rates change from epoch to epoch.
 
     Raises:
         ConfigError: a value is out of range, or a finetune has no room for its three stages.
@@ -110,8 +121,8 @@ class TrainConfig:
     def rates_at(self, epoch: int) -> tuple[float, float | None]:
         """The learning rates of the head and of the rest in `epoch` (from 0).
 
-        They are a function of the epoch alone: a resumed run has no schedule to take up. A cosine begins at the full
-        rates and would reach 0 with the epoch after the last; it is one over the whole run, whatever the stages.
+        They are a function of the epoch alone, so that a resumed run needs no schedule. A cosine begins at the full
+        rates and would reach 0 with the epoch after the last. It goes over the whole run, whatever the stages.
         """
         if self.schedule == "constant":
             return self.lr_head, self.lr_backbone
@@ -119,9 +130,11 @@ class TrainConfig:
         return self.lr_head * factor, None if self.lr_backbone is None else self.lr_backbone * factor
 
     def identity(self) -> dict[str, Any]:
-        """The values that decide the result, with the stages written out. `weights` is not here: the file's
-        content counts, not its name (see `trainable.run.identity`). What came later than the first results is here only
-        where it is not at its default, so that those are not stale."""
+        """The values that decide the result, with the stages written out.
+
+        `weights` is left out, since the content of the file counts and not its name (see `trainable.run.identity`).
+        An option that was added after the first results is left out at its default, so that those are not stale.
+        """
         values = asdict(self)
         values.pop("weights"), values.pop("stage2_epoch"), values.pop("stage3_epoch")
         if self.mode == "probe":
@@ -134,9 +147,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One training run: which data, into which folder, with which configuration.
+    """One training run.
 
-    Without `test` it is a trial, of which many are compared: it never reads the test set, and leaves no weights.
+    Args:
+        project_root: the folder that image paths are relative to.
+        csvs: the CSV of each part of the split.
+        out: the folder of the results.
+        test: whether the test set is evaluated. A trial of a sweep never reads the test set, and leaves no weights.
     """
 
     project_root: Path
@@ -147,6 +164,7 @@ class RunSpec:
 
     @property
     def name(self) -> str:
+        """The name of the folder, which stands for the run in logs and in the manifest."""
         return self.out.name
 
     @property
@@ -154,15 +172,42 @@ class RunSpec:
         """The parts of the split that this run reads."""
         return PARTS if self.test else PARTS[:2]
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, which travel to the process that trains."""
+        return {
+            "project_root": str(self.project_root),
+            "csvs": {part: str(path) for part, path in self.csvs.items()},
+            "out": str(self.out),
+            "config": asdict(self.config),
+            "test": self.test,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """From the values of `to_json`, which may stand among others.
+
+        Raises:
+            ConfigError: the configuration is out of range.
+        """
+        return cls(
+            project_root=Path(values["project_root"]),
+            csvs={part: Path(path) for part, path in values["csvs"].items()},
+            out=Path(values["out"]),
+            config=TrainConfig(**values["config"]),
+            test=values["test"],
+        )
+
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run may use. None of it is part of the run's identity.
+    """The hardware that a run may use, which is no part of its identity.
 
-    `tail` is (epoch from 0, threads): from there on this run has other CPUs to itself.
-
-    `plain` decodes every image and runs every layer in every epoch, which gives the same numbers more slowly; `workers`
-    are its DataLoader's.
+    Args:
+        device: auto, cpu or cuda.
+        threads: CPU threads; None for PyTorch's default.
+        workers: DataLoader workers where `plain`; None for the device's default.
+        plain: decode every image and run every layer in every epoch, which gives the same numbers more slowly.
+        tail: (epoch from 0, threads): the threads from that epoch on, when other trials have ended.
     """
 
     device: str = "auto"
@@ -170,3 +215,22 @@ class Resources:
     workers: int | None = None
     plain: bool = False
     tail: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, which travel to the process that trains."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """From the values of `to_json`, also after JSON has made a list of `tail`."""
+        tail = values["tail"]
+        return cls(**{**values, "tail": tuple(tail) if tail else None})
+
+
+Job = dict[str, Any]
+"""A run for another process: the values of `RunSpec.to_json`, and `resources` and `identity` beside them."""
+
+
+def make_job(spec: RunSpec, resources: Resources, identity: Mapping[str, Any]) -> Job:
+    """A run for another process, as JSON values, which Tune also writes into its own records."""
+    return {**spec.to_json(), "resources": resources.to_json(), "identity": dict(identity)}

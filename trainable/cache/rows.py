@@ -29,7 +29,7 @@ from trainable.cache.segments import Segment, open_segment, row_bytes, write_seg
 BLOCK = 512
 """Rows computed, and kept in memory, at a time."""
 
-Compute = Callable[[list[str]], tuple[Tensor, list[bool]]]
+ComputeRows = Callable[[list[str]], tuple[Tensor, list[bool]]]
 """Keys to their rows, (n, *shape) on the CPU, and a flag for each."""
 
 
@@ -117,7 +117,7 @@ class RowStore:
             self._refresh()
         return [key for key in wanted if key not in self._index]
 
-    def fill(self, keys: Iterable[str], compute: Compute, advance: Callable[[int], None] = lambda n: None) -> int:
+    def fill(self, keys: Iterable[str], compute: ComputeRows, advance: Callable[[int], None] = lambda n: None) -> int:
         """Compute what is missing of `keys`, together with other processes that do the same.
 
         Args:

@@ -13,8 +13,8 @@ from trainable.data.tables import ImageTable
 from trainable.feed.batches import Inputs, PixelInputs, RowInputs
 from trainable.feed.features import FrozenFeatures
 from trainable.feed.plain import ImageBatches, PlainInputs
-from trainable.network.compute import Engine
-from trainable.network.stages import Cut
+from trainable.network.compute import Compute
+from trainable.network.stages import StageBoundary
 
 
 class Supply:
@@ -33,27 +33,30 @@ class Supply:
         self.plain, self.workers, self.log = plain, workers, log
         self.resident = True
         self._pack: ImagePack | None = None
-        self._ready: dict[tuple[str, int, Engine], Inputs] = {}
+        self._ready: dict[tuple[str, int, Compute], Inputs] = {}
 
     def forget(self) -> None:
         """Let go of what the last inputs hold: device memory, DataLoader workers."""
         self._ready.clear()
 
-    def leave_device(self) -> bool:
-        """Let rows stream to the GPU from now on; whether some were kept there."""
-        kept = any(isinstance(inputs, RowInputs) and inputs.resident is not None for inputs in self._ready.values())
-        self.resident = self.resident and not kept
-        return kept
+    @property
+    def on_device(self) -> bool:
+        """Whether the last inputs keep rows on the GPU."""
+        return any(isinstance(inputs, RowInputs) and inputs.resident is not None for inputs in self._ready.values())
 
-    def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Inputs:
+    def leave_device(self) -> None:
+        """Let rows stream to the GPU from now on."""
+        self.resident = False
+
+    def inputs(self, part: str, model: nn.Module, stage: int, engine: Compute) -> Inputs:
         """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
         key = (part, stage, engine)
         if key not in self._ready:
             self._ready = {known: inputs for known, inputs in self._ready.items() if known[1:] == (stage, engine)}
-            self._ready[key] = self._make(part, Cut(model, stage), engine)
+            self._ready[key] = self._make(part, StageBoundary(model, stage), engine)
         return self._ready[key]
 
-    def _make(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _make(self, part: str, cut: StageBoundary, engine: Compute) -> Inputs:
         if not self.plain:
             try:
                 return self._stored(part, cut, engine)
@@ -62,14 +65,14 @@ class Supply:
                 self.plain = True
         return self._plain(part, cut, engine)
 
-    def _plain(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _plain(self, part: str, cut: StageBoundary, engine: Compute) -> Inputs:
         images = ImageBatches(
             self.tables[part], self.classes, self.config.batch,
             seed=self._seed(part), workers=self.workers, pin=engine.device.type == "cuda",
         )  # fmt: skip
         return PlainInputs(images, cut, engine)
 
-    def _stored(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _stored(self, part: str, cut: StageBoundary, engine: Compute) -> Inputs:
         table = self.tables[part]
         files = [row.file for row in table.rows]
         if self._pack is None:

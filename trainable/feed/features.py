@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from trainable.base.errors import CacheFull
 from trainable.cache.hashes import digest
 from trainable.cache.images import ImagePack
-from trainable.cache.rows import Compute, Rows, RowStore
-from trainable.network.compute import Engine
-from trainable.network.device import device_name
+from trainable.cache.rows import ComputeRows, Rows, RowStore
+from trainable.network.compute import Compute, device_name
 from trainable.network.pixels import normalise
-from trainable.network.stages import HEAD_INPUTS, TRUNK_SHAPE, Cut
+from trainable.network.stages import HEAD_INPUTS, TRUNK_SHAPE, StageBoundary
 
 AS_IS, MIRRORED = "0", "1"
 FORWARD_ROWS = 256
@@ -33,14 +32,14 @@ _SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
 class FrozenFeatures:
     """The rows at the boundary of stage 1 or 2, for one model as it is now."""
 
-    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Engine) -> None:
-        self.pack, self.engine, self.cut = pack, engine, Cut(model, stage)
+    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Compute) -> None:
+        self.pack, self.engine, self.cut = pack, engine, StageBoundary(model, stage)
         self.store = self._store(stage)
 
     def _store(self, stage: int) -> RowStore:
         about = {
             "stage": stage,
-            "weights": _weights_digest(Cut(self.cut.model, stage).frozen_modules()),
+            "weights": _weights_digest(StageBoundary(self.cut.model, stage).frozen_modules()),
             "dtype": str(self.engine.frozen_dtype),
             "device": device_name(self.engine.device),
             "kernels": torch.backends.cpu.get_cpu_capability() if self.engine.device.type == "cpu" else "",
@@ -70,7 +69,7 @@ class FrozenFeatures:
             with suppress(CacheFull):
                 FrozenFeatures(self.pack, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
 
-    def _from_pixels(self, digests: Sequence[str]) -> Compute:
+    def _from_pixels(self, digests: Sequence[str]) -> ComputeRows:
         images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
         place = {digest: number for number, digest in enumerate(digests)}
 
@@ -82,7 +81,7 @@ class FrozenFeatures:
 
         return compute
 
-    def _from_trunk(self, keys: list[str]) -> Compute | None:
+    def _from_trunk(self, keys: list[str]) -> ComputeRows | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
         if self.cut.stage != 1 or (store := self._store(2)).missing(keys):
             return None
@@ -103,13 +102,13 @@ def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
     return [image + flip for image in digests for flip in flips]
 
 
-def frozen_rows(cut: Cut, engine: Engine, pixels: Tensor, mirrored: Tensor) -> Tensor:
+def frozen_rows(cut: StageBoundary, engine: Compute, pixels: Tensor, mirrored: Tensor) -> Tensor:
     """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
     turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
-    return _in_parts(lambda x: cut.frozen(normalise(x, engine.device)), cut, engine, turned)
+    return _in_parts(lambda x: cut.before(normalise(x, engine.device)), cut, engine, turned)
 
 
-def _in_parts(forward: Callable[[Tensor], Tensor], cut: Cut, engine: Engine, x: Tensor) -> Tensor:
+def _in_parts(forward: Callable[[Tensor], Tensor], cut: StageBoundary, engine: Compute, x: Tensor) -> Tensor:
     """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
     size = min(FORWARD_ROWS, engine.micro_batch or FORWARD_ROWS)
     with _eval_mode(cut.frozen_modules()), torch.no_grad(), engine.autocast():

@@ -15,9 +15,9 @@ from trainable.base.errors import ExperimentError
 from trainable.data.images import decode, read_image
 from trainable.data.tables import ImageTable
 from trainable.feed.order import epoch_flips, epoch_order
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.pixels import normalise
-from trainable.network.stages import Cut
+from trainable.network.stages import StageBoundary
 
 Item = tuple[int, bool]
 
@@ -109,7 +109,7 @@ class ImageBatches:
 class PlainInputs:
     """Decodes every image and runs the frozen layers every time."""
 
-    def __init__(self, images: ImageBatches, cut: Cut, engine: Engine) -> None:
+    def __init__(self, images: ImageBatches, cut: StageBoundary, engine: Compute) -> None:
         self.images, self.cut, self.engine = images, cut, engine
         self.corrupt: set[str] = set()
 
@@ -122,5 +122,5 @@ class PlainInputs:
             x = normalise(pixels, self.engine.device)
             if self.cut.stage < 3:
                 with self.engine.autocast():
-                    x = torch.cat([self.cut.frozen(some) for (some,) in self.engine.chunks(x)])
+                    x = torch.cat([self.cut.before(some) for (some,) in self.engine.chunks(x)])
             yield x, labels.to(self.engine.device, non_blocking=True)

@@ -21,14 +21,14 @@ StateDict = dict[str, Tensor]
 def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, list[str]]:
     """The network with a new head, in channels_last, on the CPU.
 
-    The head is new in every run. Only one that comes with the same classes in the same order (a `best.pt` of ours) is
-    kept: a bare state dict does not say what its outputs mean.
+    The head of the weights is kept only where the file names the same classes in the same order, as a best.pt does: a
+    bare state dict does not say what its outputs mean.
 
     Returns:
         The model and remarks about the weights for the log.
 
     Raises:
-        ConfigError: the weights cannot be had or do not fit.
+        ConfigError: the weights are unavailable or do not fit.
     """
     torch.manual_seed(derived_seed(config.seed, "init"))
     model = mobilenet_v3_small(weights=None)
@@ -52,12 +52,18 @@ def load_weights(weights: str) -> tuple[StateDict, list[str] | None]:
         raise ConfigError(f"--weights {weights}: {error.strerror or error}") from error
     except Exception as error:  # torch documents no exceptions for files that are not checkpoints
         raise ConfigError(f"--weights {weights}: not a PyTorch checkpoint that loads with weights_only") from error
-    names = None
-    if isinstance(saved, Mapping) and isinstance(saved.get("model"), Mapping):
-        saved, names = saved["model"], saved.get("classes")
-    if not isinstance(saved, Mapping) or not saved or not all(_is_entry(k, v) for k, v in saved.items()):
-        raise ConfigError(f"--weights {weights}: must be a state dict, or a best.pt that holds one as 'model'")
-    return dict(saved), names
+    state, names = _contents(saved)
+    if not isinstance(state, Mapping) or not state or not all(_is_entry(k, v) for k, v in state.items()):
+        raise ConfigError(f"--weights {weights}: must be a state dict, or a best.pt that holds one as 'state_dict'")
+    return dict(state), names
+
+
+def _contents(saved: Any) -> tuple[Any, list[str] | None]:
+    """The state dict of a best.pt and its class names; anything else as it is. Version 0.1.0 wrote `model`."""
+    for key in ("state_dict", "model"):
+        if isinstance(saved, Mapping) and isinstance(saved.get(key), Mapping):
+            return saved[key], saved.get("classes")
+    return saved, None
 
 
 def _is_entry(key: Any, value: Any) -> bool:

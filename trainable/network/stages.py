@@ -59,7 +59,7 @@ def set_rates(optimizer: torch.optim.Optimizer, head: float, rest: float | None)
         group["lr"] = rate
 
 
-class Cut:
+class StageBoundary:
     """A model cut at the boundary of its stage: `live(frozen(x))` is `model(x)`.
 
     The cut is there whether frozen outputs are stored or computed every time, so both give the same numbers.
@@ -69,7 +69,7 @@ class Cut:
         self.model, self.stage = model, stage
 
     @torch.no_grad()
-    def frozen(self, x: Tensor) -> Tensor:
+    def before(self, x: Tensor) -> Tensor:
         """Normalised pixels to the boundary: (b, 1024) in stage 1, (b, 96, 5, 5) in stage 2, `x` itself in stage 3.
 
         The network never sees fewer than 64 images: a smaller batch is padded, and the padding dropped.
@@ -85,7 +85,7 @@ class Cut:
         """Stage 1's boundary from stage 2's."""
         return self._top(_pad(trunk))[: len(trunk)]
 
-    def live(self, x: Tensor) -> Tensor:
+    def after(self, x: Tensor) -> Tensor:
         """From the boundary to logits (b, classes). Stage 1 drops out `x` in place."""
         if self.stage > 1:
             maps = self._maps(x) if self.stage == 3 else _features(self.model)[-2:](x)

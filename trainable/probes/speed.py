@@ -1,4 +1,4 @@
-"""How fast this machine trains: stage-3 steps on a resident synthetic batch.
+"""The training speed of this machine: stage-3 steps on a resident synthetic batch.
 
     python -m trainable.probes.speed --batch N --threads T --seconds S
 
@@ -18,11 +18,9 @@ import torch
 from torch import Tensor
 
 from trainable.base.config import IMAGE_SIZE, TrainConfig
-from trainable.network.compute import Engine
-from trainable.network.device import device_name, pick_device
-from trainable.network.graphs import CAPTURE_AT, StepGraphs
-from trainable.network.model import build_model
-from trainable.network.stages import Cut, make_optimizer, set_stage, train_mode
+from trainable.network.compute import device_name, make_compute, pick_device
+from trainable.network.graphs import CAPTURE_AT
+from trainable.network.network import Network
 from trainable.run.allocator import keep_freed_memory
 from trainable.run.loop import train_epoch
 
@@ -31,7 +29,7 @@ CLASSES = [str(number) for number in range(7)]
 
 @dataclass
 class Repeated:
-    """One batch on the device, `times` over: the limit of what inputs can reach."""
+    """Inputs that give one batch on the device, `times` over: no inputs can be faster."""
 
     x: Tensor
     y: Tensor
@@ -47,10 +45,10 @@ class Repeated:
 
 
 class SyntheticTrial:
-    """Stage 3 of a trial, on one batch of noise.
+    """A network in stage 3 that trains on one batch of noise.
 
     Raises:
-        ConfigError: CUDA was asked for and there is none.
+        ConfigError: CUDA was asked for and there is no CUDA GPU.
     """
 
     def __init__(self, batch: int, threads: int | None, device: str = "auto") -> None:
@@ -58,23 +56,23 @@ class SyntheticTrial:
         if threads:
             torch.set_num_threads(threads)
         self.device = pick_device(device)
-        self.engine = Engine(self.device, amp=self.device.type == "cuda")
-        config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
-        model, _ = build_model(config, CLASSES)
-        self.model = model.to(self.device)
-        set_stage(self.model, 3)
-        train_mode(self.model, 3)
-        self.optimizer, self.scaler = make_optimizer(self.model, config), self.engine.scaler()
         cuda = self.device.type == "cuda"
-        self.graphs = StepGraphs(self.device, list(self.model.parameters())) if cuda else None
+        config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
+        self.compute = make_compute(config, self.device)
+        self.network = Network(config, CLASSES, self.compute)
+        self.network.enter_stage(3, use_graphs=cuda)
+        self.network.train_mode(config.lr_head, config.lr_backbone)
         pixels = torch.randn(batch, 3, IMAGE_SIZE, IMAGE_SIZE, device=self.device)
         labels = torch.randint(0, len(CLASSES), (batch,), device=self.device)
         self.inputs = Repeated(pixels.contiguous(memory_format=torch.channels_last), labels, CAPTURE_AT if cuda else 1)
-        self._train()  # until steps are as they will be, with their memory taken
+        self._train()  # until all graphs are captured and the memory of a step is taken
 
     def _train(self) -> None:
-        forward = Cut(self.model, 3).live
-        train_epoch(forward, self.inputs, 0, self.optimizer, self.scaler, self.engine, graphs=self.graphs)
+        network = self.network
+        train_epoch(
+            network.boundary().after, self.inputs, 0, network.optimizer, network.scaler, self.compute,
+            graphs=network.graphs,
+        )  # fmt: skip
 
     def measure(self, seconds: float) -> dict[str, Any]:
         """Train for about `seconds`, at least two epochs: eight steps each on a GPU, which is waited for after them."""

@@ -1,9 +1,10 @@
-"""How many trials a GPU should run at once: measured with one of those that are to run.
+"""How many trials a GPU should run at once, measured with one of the trials that are to run.
 
     python -m trainable.probes.trials_per_gpu
 
-Reads a line of JSON, a trial (see `trainable.run.job`), and answers each line after it: "ready" with "ready", a number
-of seconds with JSON: images per second, and bytes of device memory that were free at first and are now.
+The process reads a line of JSON, the trial (see `trainable.base.config.make_job`), and answers each line after it:
+"ready" with "ready", and a number of seconds with JSON: images per second, and the bytes of device memory that were
+free at first and are free now.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from typing import Any
 
 import torch
 
-from trainable.network.device import pick_device
+from trainable.base.config import Job
+from trainable.network.compute import pick_device
 from trainable.network.graphs import CAPTURE_AT
-from trainable.run.job import Job, trainer_of
+from trainable.run.loop import Passes
+from trainable.run.trainer import Trainer
 
 LEAST_GAIN = 1.1
 """Twice the trials on a GPU must train so many times as fast together; each alone gets slower."""
@@ -31,36 +34,38 @@ MEMORY_SHARE = 0.85
 """The part of a GPU's memory that trials in their last stage may fill; the rest is for the test and for features."""
 READY = "ready"
 MOST_AHEAD = 8
-"""Processes of a crew that start at the beginning."""
+"""Processes that start together at the beginning."""
 
 
-class Rehearsal:
-    """A trial in its last stage: its data and weights, one epoch after the other with validation and checkpoint.
+class MeasuredTrial:
+    """A trial in its last stage: its data and weights, the last epoch again and again, with validation and checkpoint.
 
     Args:
         trial: `out` is a folder that nobody reads.
+        passes: see `Trainer`.
 
     Raises:
-        RuntimeError: the device has no room for it.
+        RuntimeError: the device has no room for the trial.
     """
 
-    def __init__(self, trial: Job) -> None:
+    def __init__(self, trial: Job, passes: Passes | None = None) -> None:
         self.device = pick_device(trial["resources"]["device"])
         self.free = self._free()  # the first use of a GPU takes some hundred MB of it
-        self.trainer = trainer_of(trial, lambda text: None)
+        self.trainer = Trainer.from_job(trial, passes=passes)
         self.images = len(self.trainer.tables["train"])
         steps = math.ceil(self.images / self.trainer.config.batch)
         for _ in range(math.ceil((CAPTURE_AT + 1) / steps) if self.device.type == "cuda" else 1):
-            self._epoch()  # until steps are as they will be, with their memory taken
+            self._epoch()  # until all graphs are captured and the memory of a step is taken
 
     def _free(self) -> int:
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else 0
 
     def _epoch(self) -> None:
-        self.trainer.epoch, self.trainer.history = self.trainer.config.epochs - 1, []
+        state = self.trainer.state
+        state.epoch, state.history = self.trainer.config.epochs - 1, []
         self.trainer.step()
-        if self.trainer.fallbacks:
-            raise RuntimeError(self.trainer.fallbacks[-1])
+        if self.trainer.state.fallbacks:
+            raise RuntimeError(self.trainer.state.fallbacks[-1])
 
     def measure(self, seconds: float) -> dict[str, Any]:
         """Train for about `seconds`, at least an epoch."""
@@ -72,44 +77,44 @@ class Rehearsal:
         return {"images_per_second": speed, "free_before": self.free, "free": self._free()}
 
 
-class Crew:
-    """Processes that rehearse a trial at once on this machine's first GPU, as many as one asks for.
+class TrialProcesses:
+    """Processes that each run a `MeasuredTrial` at the same time, on this machine's first GPU.
 
-    To start one takes many times as long as to measure, so `ahead` of them start together at the beginning, and each
-    is used again for every larger number. They touch the GPU when first asked for.
+    To start a process takes many times as long as to measure, so `ahead` of them start together at the beginning, and
+    each is used again for every larger number. They touch the GPU when they are first asked for.
     """
 
     def __init__(self, trial: Job, ahead: int, seconds: float = 2.0) -> None:
         self.trial = {**trial, "test": False, "resources": {**trial["resources"], "threads": 1, "tail": None}}
         self.seconds = seconds
-        self.members: list[subprocess.Popen[str]] = []
+        self.processes: list[subprocess.Popen[str]] = []
         self._stack = ExitStack()
-        self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="rehearsal-")))
+        self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="trials-per-gpu-")))
         self._start(ahead)
 
     def _start(self, count: int) -> None:
         command, pipe = [sys.executable, "-m", "trainable.probes.trials_per_gpu"], subprocess.PIPE
-        for number in range(len(self.members), count):
+        for number in range(len(self.processes), count):
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
-            self.members.append(self._stack.enter_context(process))
-            self._tell(process, json.dumps({**self.trial, "out": str(self.folder / str(number))}))
+            self.processes.append(self._stack.enter_context(process))
+            self._send(process, json.dumps({**self.trial, "out": str(self.folder / str(number))}))
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> TrialProcesses:
         return self
 
     def __exit__(self, *details: object) -> None:
-        for member in self.members:
-            member.kill()
+        for process in self.processes:
+            process.kill()
         self._stack.close()
 
-    def __call__(self, count: int) -> tuple[float, int]:
-        """Images per second of `count` of them and the bytes they take; (0, 0) where one has no room."""
+    def measure(self, count: int) -> tuple[float, int]:
+        """Images per second of `count` trials together, and the bytes that they take; (0, 0) where one has no room."""
         self._start(count)
-        working = self.members[:count]
+        working = self.processes[:count]
         for order in (READY, str(self.seconds)):
-            for member in working:
-                self._tell(member, order)
-            answers = [member.stdout.readline().strip() if member.stdout else "" for member in working]
+            for process in working:
+                self._send(process, order)
+            answers = [process.stdout.readline().strip() if process.stdout else "" for process in working]
             if not all(answers):
                 return 0.0, 0
         found = [json.loads(answer) for answer in answers]
@@ -117,12 +122,12 @@ class Crew:
         return sum(one["images_per_second"] for one in found), max(taken, 1)
 
     @staticmethod
-    def _tell(member: subprocess.Popen[str], line: str) -> None:
+    def _send(process: subprocess.Popen[str], line: str) -> None:
         try:
-            assert member.stdin is not None
-            member.stdin.write(f"{line}\n")
-            member.stdin.flush()
-        except BrokenPipeError:  # it has ended, as its answer will show
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+        except BrokenPipeError:  # the process has ended, and gives no answer
             pass
 
 
@@ -130,9 +135,9 @@ def best_count(measured: Callable[[int], tuple[float, int]], room: float, most: 
     """How many trials a GPU should run at once: twice as many while their memory fits and the gain is worth it.
 
     Args:
-        measured: images per second and bytes of so many trials at once.
-        room: bytes for trials.
-        most: trials that there are, or CPUs for them.
+        measured: from a number of trials to images per second and bytes of all of them at once.
+        room: the bytes of memory that trials may take.
+        most: how many trials there are, or CPUs for them.
     """
     count, (speed, memory) = 1, measured(1)
     while 2 * count <= most and 2 * memory <= room:
@@ -147,16 +152,16 @@ def trials_per_gpu(trial: Job, most: int) -> int:
     """`best_count` of `trial` on this machine's first GPU; 1 without one."""
     if not torch.cuda.is_available():
         return 1
-    with Crew(trial, ahead=min(most, MOST_AHEAD)) as crew:
-        return best_count(crew, MEMORY_SHARE * torch.cuda.get_device_properties(0).total_memory, most)
+    with TrialProcesses(trial, ahead=min(most, MOST_AHEAD)) as processes:
+        return best_count(processes.measure, MEMORY_SHARE * torch.cuda.get_device_properties(0).total_memory, most)
 
 
 def main() -> None:
     trial: Job = json.loads(sys.stdin.readline())
-    rehearsal: Rehearsal | None = None
+    measured: MeasuredTrial | None = None
     for order in sys.stdin:
-        rehearsal = rehearsal or Rehearsal(trial)
-        print(READY if order.strip() == READY else json.dumps(rehearsal.measure(float(order))), flush=True)
+        measured = measured or MeasuredTrial(trial)
+        print(READY if order.strip() == READY else json.dumps(measured.measure(float(order))), flush=True)
 
 
 if __name__ == "__main__":

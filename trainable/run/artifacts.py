@@ -1,13 +1,13 @@
-"""What a finished run leaves in its folder (runbook section 6), and the checkpoint it goes on from until then."""
+"""The files that a finished run leaves in its folder (runbook section 6)."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trainable.base.config import RunSpec
+from trainable.base.config import RunSpec, TrainConfig
 from trainable.base.files import read_json, write_csv, write_json
 from trainable.base.paths import RunPaths
 from trainable.run.checkpoints import save_torch
@@ -25,11 +25,15 @@ def write_results(
     test: tuple[dict[str, Any], Sequence[tuple[str, str, str]]] | None,
     manifest: dict[str, Any],
 ) -> None:
-    """All artifacts of a finished run. The manifest goes first and comes last: what has one is whole.
+    """Write all artifacts of a finished run and remove its checkpoint.
+
+    An older manifest is removed first and the new one is written last, so a folder with a manifest is complete.
 
     Args:
-        test: metrics and predictions. None for a run without a test, beside whose results those of an earlier one
-            would be taken for its own.
+        best: `model` (a state dict) and `metrics` of the best epoch.
+        history: a row of history.csv for each epoch.
+        test: metrics, and rows of test_preds.csv. None for a run without a test: the test results and the weights
+            of an earlier run in this folder are removed, since a reader would take them for this run's.
     """
     paths = RunPaths(spec.out)
     paths.manifest.unlink(missing_ok=True)
@@ -38,7 +42,7 @@ def write_results(
             path.unlink(missing_ok=True)
     else:
         metrics, predictions = test
-        save_torch(paths.best, {"model": best["model"], "classes": classes, "config": asdict(spec.config)})
+        save_torch(paths.best, best_checkpoint(best["model"], classes, spec.config))
         write_json(paths.test_metrics, metrics)
         write_csv(paths.test_preds, PREDS_COLUMNS, predictions)
     write_json(paths.val_metrics, best["metrics"])
@@ -48,8 +52,14 @@ def write_results(
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
 
 
+def best_checkpoint(state_dict: Mapping[str, Any], classes: Sequence[str], config: TrainConfig) -> dict[str, Any]:
+    """The content of best.pt. Exporters load `state_dict` into a `mobilenet_v3_small` with a head of as many classes,
+    and `--weights` takes the file too."""
+    return {"state_dict": state_dict, "classes": list(classes), "config": asdict(config)}
+
+
 def finished_metrics(paths: RunPaths) -> dict[str, Any]:
-    """What a finished run found, from its files; None for what a run without a test does not have."""
+    """The main metrics of a finished run, from its files; None for each one that a run without a test lacks."""
     val, test = (read_json(path) or {} for path in (paths.val_metrics, paths.test_metrics))
     return {
         "val_macro_f1": val.get("macro_f1"),

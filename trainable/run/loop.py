@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainable.feed.batches import Inputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.graphs import StepGraphs
 from trainable.run.objective import CROSS_ENTROPY, Objective
 
@@ -34,7 +34,7 @@ def train_epoch(
     epoch: int,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
-    engine: Engine,
+    compute: Compute,
     objective: Objective = CROSS_ENTROPY,
     graphs: StepGraphs | None = None,
 ) -> PassResult:
@@ -46,10 +46,10 @@ def train_epoch(
     Returns:
         Its `loss` is that of `objective`.
     """
-    tally = _Tally(engine.device)
+    tally = _Tally(compute.device)
 
     def backward(x: Tensor, y: Tensor, total: Tensor | int) -> tuple[Tensor, Tensor]:
-        with engine.autocast():
+        with compute.autocast():
             logits = forward(x)
             loss = objective.summed(logits, y)
         scaler.scale(loss / total).backward()
@@ -58,8 +58,8 @@ def train_epoch(
     for batch, labels in inputs.epoch(epoch):
         optimizer.zero_grad(set_to_none=True)
         total = objective.total(labels)
-        for x, y in engine.chunks(batch, labels):
-            if graphs is not None and engine.micro_batch is None:
+        for x, y in compute.chunks(batch, labels):
+            if graphs is not None and compute.micro_batch is None:
                 logits, loss = graphs(backward, x, y, total)
             else:
                 logits, loss = backward(x, y, total)
@@ -71,17 +71,25 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(forward: Forward, inputs: Inputs, engine: Engine) -> PassResult:
+def evaluate(forward: Forward, inputs: Inputs, compute: Compute) -> PassResult:
     """Loss and predictions in file order. The model's mode is the caller's."""
-    tally = _Tally(engine.device)
+    tally = _Tally(compute.device)
     for batch, labels in inputs.epoch():
-        for x, y in engine.chunks(batch, labels):
-            with engine.autocast():
+        for x, y in compute.chunks(batch, labels):
+            with compute.autocast():
                 logits = forward(x)
                 loss = F.cross_entropy(logits, y, reduction="sum")
             tally.add(logits, y, loss)
         tally.total += len(labels)
     return tally.result(inputs)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The functions that take a trainer over the data. A test gives others, which fail as a device does."""
+
+    train: Callable[..., PassResult] = train_epoch
+    evaluate: Callable[..., PassResult] = evaluate
 
 
 class _Tally:

@@ -1,49 +1,68 @@
-"""What a finished run says about itself: what made it, on what it ran, and what happened on the way."""
+"""manifest.json: what made a run, on what it ran, and what happened on the way (no torch)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
-from trainable.network.device import device_name
+from trainable.base.config import RunSpec
+from trainable.data.tables import ImageTable
 from trainable.run.allocator import uses_jemalloc
-from trainable.run.environment import environment
+from trainable.run.identity import Identity
+from trainable.run.state import RunState
 
-if TYPE_CHECKING:
-    from trainable.run.trainer import Trainer
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "ray")
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def manifest_of(run: Trainer, test_seconds: float) -> dict[str, Any]:
-    """The content of manifest.json; of the parts of the split, those that `run` has read."""
+def manifest_of(
+    spec: RunSpec, identity: Identity, tables: Mapping[str, ImageTable], classes: Sequence[str], state: RunState,
+    test_seconds: float, *, device: str, amp: bool, plain: bool, workers: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The content of manifest.json, for the parts of the split that the run has read.
+
+    Args:
+        tables: the parts that the run has read.
+        test_seconds: what the evaluation of the test took; 0.0 for a run without one.
+        device: the name of the device (see `trainable.network.compute.device_name`).
+        amp: whether the run computed in mixed precision.
+        plain: whether every epoch decoded and computed everything.
+        workers: DataLoader workers at the end.
+    """
     return {
-        "experiment": run.spec.name,
-        "identity": run.identity,
-        "config": asdict(run.config),
-        "test": run.spec.test,
-        "classes": run.classes,
-        "csvs": {part: str(run.spec.csvs[part]) for part in run.tables},
-        "rows": {part: len(table) for part, table in run.tables.items()},
-        "label_columns": {part: table.label_column for part, table in run.tables.items()},
-        "device": device_name(run.engine.device),
-        "amp": run.engine.amp,
-        "threads": run.threads,
-        "tail": run.tail,
+        "experiment": spec.name,
+        "identity": identity,
+        "config": asdict(spec.config),
+        "test": spec.test,
+        "classes": list(classes),
+        "csvs": {part: str(spec.csvs[part]) for part in tables},
+        "rows": {part: len(table) for part, table in tables.items()},
+        "label_columns": {part: table.label_column for part, table in tables.items()},
+        "device": device,
+        "amp": amp,
+        "threads": state.threads,
+        "tail": state.tail,
         "allocator": "jemalloc" if uses_jemalloc() else "system",
-        "path": "plain" if run.supply.plain else "fast",
-        "workers": run.supply.workers,
-        "micro_batch": run.engine.micro_batch,
-        "fallbacks": run.fallbacks,
-        "corrupt_images": {part: run.corrupt[part] for part in run.tables},
-        "started": run.started,
+        "path": "plain" if plain else "fast",
+        "workers": workers,
+        "micro_batch": state.micro_batch,
+        "fallbacks": state.fallbacks,
+        "corrupt_images": {part: state.corrupt[part] for part in tables},
+        "started": state.started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        **durations(run.history, test_seconds),
+        **durations(state.history, test_seconds),
         **environment(),
     }
 
 
-def durations(history: Sequence[dict[str, Any]], test_seconds: float) -> dict[str, Any]:
+def durations(history: Sequence[Mapping[str, Any]], test_seconds: float) -> dict[str, Any]:
     """Seconds of each stage, and of the whole run with its test evaluation."""
     stages: dict[str, float] = {}
     for row in history:
@@ -52,3 +71,32 @@ def durations(history: Sequence[dict[str, Any]], test_seconds: float) -> dict[st
         "seconds_per_stage": {stage: round(seconds, 3) for stage, seconds in stages.items()},
         "seconds": round(sum(stages.values()) + test_seconds, 3),
     }
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Versions of the packages that decide numbers, this project's commit, host and platform."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "git_commit": _commit(),
+        "host": platform.node(),
+        "platform": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this project's checkout; None where the project does not run from one."""
+    if not (_REPOSITORY / ".git").exists():
+        return None
+    command = ["git", "-C", str(_REPOSITORY), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -24,9 +24,8 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Recipe, Settings
-from trainable.base.config import Resources
+from trainable.base.config import Job, Resources
 from trainable.base.errors import ConfigError
-from trainable.run.job import Job
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +78,10 @@ def test_a_planned_step_is_rehearsed_where_the_gpu_is(
     step = planner.identify(planner.run(experiments[0]))
 
     def alone(trial: Job, most: int) -> int:
-        from trainable.probes.trials_per_gpu import Crew
+        from trainable.probes.trials_per_gpu import TrialProcesses
 
-        with Crew(trial, ahead=1, seconds=0.1) as crew:
-            return 7 if crew(1)[0] > 0 else -1
+        with TrialProcesses(trial, ahead=1, seconds=0.1) as processes:
+            return 7 if processes.measure(1)[0] > 0 else -1
 
     trial = job_of(step, paths, Resources("cpu"))
     assert executor.trials_per_gpu(trial, 4, lambda: False, alone) == 7

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainable.base.config import TrainConfig
+from trainable.base.config import Resources, RunSpec, TrainConfig, make_job
 from trainable.base.errors import ConfigError
 
 FINETUNE = TrainConfig("finetune", 30, 5e-4, 1e-4)
@@ -172,3 +174,28 @@ def test_identity_is_that_of_the_first_results_where_nothing_new_is_asked_for() 
 def test_identity_names_what_is_new_where_it_is_asked_for(change: dict[str, Any]) -> None:
     for config in (FINETUNE, PROBE):
         assert replace(config, **change).identity() == {**config.identity(), **change}
+
+
+# -- jobs
+
+
+@given(
+    st.builds(
+        Resources,
+        device=st.sampled_from(["auto", "cpu", "cuda"]),
+        threads=st.none() | st.integers(1, 64),
+        workers=st.none() | st.integers(0, 64),
+        plain=st.booleans(),
+        tail=st.none() | st.tuples(st.integers(0, 50), st.integers(1, 64)),
+    ),
+    st.sampled_from([PROBE, FINETUNE, replace(FINETUNE, amp=True, stage2_epoch=2, schedule="cosine")]),
+    st.booleans(),
+)
+def test_a_job_is_json_that_gives_everything_back(resources: Resources, config: TrainConfig, test: bool) -> None:
+    """Also `plain`, which the trials of `run-all --plain` must not lose."""
+    csvs = {part: Path(f"csv/{part}_K7.csv") for part in ("train", "val", "test")}
+    spec = RunSpec(Path("/project"), csvs, Path("runs/기쁨"), config, test)
+    job = json.loads(json.dumps({**make_job(spec, resources, {"data": {}}), "experiment": "finetune_K7"}))
+    assert RunSpec.from_json(job) == spec
+    assert Resources.from_json(job["resources"]) == resources
+    assert job["identity"] == {"data": {}}

@@ -18,13 +18,13 @@ from trainable.base.errors import CacheFull
 from trainable.cache.images import ImagePack
 from trainable.cache.rows import Rows
 from trainable.feed.features import FrozenFeatures
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.network.stages import Cut, train_mode
+from trainable.network.stages import StageBoundary, train_mode
 
 CPU = torch.device("cpu")
-ENGINE = Engine(CPU, amp=False)
+ENGINE = Compute(CPU, amp=False)
 CLASSES = ["angry", "happy", "sad"]
 STAGES = pytest.mark.parametrize("stage", [1, 2])
 
@@ -53,7 +53,7 @@ def cache(tmp_path: Path) -> Iterator[Path]:
     torch.set_num_threads(1)
 
 
-def features(model: nn.Module, files: list[Path], stage: int, engine: Engine = ENGINE, *, flips: bool = True) -> Rows:
+def features(model: nn.Module, files: list[Path], stage: int, engine: Compute = ENGINE, *, flips: bool = True) -> Rows:
     pack = ImagePack()
     pack.fill(files)
     return FrozenFeatures(pack, model, stage, engine).rows(pack.digests(files), both_flips=flips)
@@ -63,7 +63,7 @@ def all_of(rows: Rows) -> Tensor:
     return rows.gather(torch.arange(len(rows)))
 
 
-def folder_of(model: nn.Module, stage: int, engine: Engine = ENGINE) -> Path:
+def folder_of(model: nn.Module, stage: int, engine: Compute = ENGINE) -> Path:
     return FrozenFeatures(ImagePack(), model, stage, engine).store.folder
 
 
@@ -79,26 +79,26 @@ def random_pixels(count: int) -> Tensor:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_image_has_the_same_features_in_every_batch(stage: int, threads: int, model: nn.Module) -> None:
     torch.set_num_threads(threads)
-    x, cut = random_pixels(150), Cut(model, stage)
-    whole = cut.frozen(x)
+    x, cut = random_pixels(150), StageBoundary(model, stage)
+    whole = cut.before(x)
     for size in (1, 63, 64, 65, 131):
-        assert torch.equal(cut.frozen(x[150 - size :]), whole[150 - size :]), size
+        assert torch.equal(cut.before(x[150 - size :]), whole[150 - size :]), size
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_head_s_inputs_are_the_same_from_the_trunk_as_from_the_pixels(threads: int, model: nn.Module) -> None:
     torch.set_num_threads(threads)
     x = random_pixels(130)
-    trunk, expected = Cut(model, 2).frozen(x), Cut(model, 1).frozen(x)
+    trunk, expected = StageBoundary(model, 2).before(x), StageBoundary(model, 1).before(x)
     for size in (1, 2, 63, 64, 65, 130):
-        assert torch.equal(Cut(model, 1).from_trunk(trunk[:size]), expected[:size]), size
+        assert torch.equal(StageBoundary(model, 1).from_trunk(trunk[:size]), expected[:size]), size
 
 
 @STAGES
 def test_the_cut_is_where_the_network_was(stage: int, model: nn.Module) -> None:
-    x, cut = random_pixels(64), Cut(model, stage)
+    x, cut = random_pixels(64), StageBoundary(model, stage)
     with torch.no_grad():
-        assert torch.equal(cut.live(cut.frozen(x)), model(x))
+        assert torch.equal(cut.after(cut.before(x)), model(x))
 
 
 @STAGES
@@ -107,7 +107,7 @@ def test_stored_features_are_those_of_the_plain_path(stage: int, model: nn.Modul
     pack.fill(files)
     pixels = all_of(pack.rows(files)[0]).permute(0, 3, 1, 2)
     both = torch.stack([pixels, pixels.flip(3)], 1).flatten(0, 1)
-    expected = Cut(model, stage).frozen(normalise(both, CPU))
+    expected = StageBoundary(model, stage).before(normalise(both, CPU))
     stored = all_of(features(model, files, stage))
     assert torch.equal(stored if stage == 1 else stored.permute(0, 3, 1, 2), expected)
 

@@ -137,6 +137,7 @@ def test_the_head_and_the_rest_have_their_rates(stage: int, rates: list[float]) 
     set_stage(model, stage)
     optimizer = make_optimizer(model, finetune(lr_head=3e-2, lr_backbone=2e-3, weight_decay=0.02))
     assert isinstance(optimizer, torch.optim.AdamW)
+    assert {group["fused"] for group in optimizer.param_groups} == {True}
     assert [group["lr"] for group in optimizer.param_groups] == rates
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.02}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -172,14 +173,20 @@ def test_a_body_without_a_head_is_enough(tmp_path: Path) -> None:
     assert remarks == []
 
 
+@pytest.mark.parametrize("key", ["state_dict", "model"])
 @pytest.mark.parametrize(
     ("classes", "kept"),
     [(CLASSES, True), (["angry", "sad", "happy"], False), (["a", "b", "c"], False), (["angry", "happy"], False)],
 )
-def test_a_best_pt_keeps_its_head_only_for_the_same_classes(tmp_path: Path, classes: list[str], kept: bool) -> None:
-    """The same in the same order: the outputs of another order would mean other classes."""
+def test_a_best_pt_keeps_its_head_only_for_the_same_classes(
+    tmp_path: Path, classes: list[str], kept: bool, key: str
+) -> None:
+    """The same in the same order: the outputs of another order would mean other classes.
+
+    Version 0.1.0 wrote `model`.
+    """
     theirs = model_of(seed=5, classes=classes).state_dict()
-    torch.save({"model": theirs, "classes": classes, "config": {}}, tmp_path / "best.pt")
+    torch.save({key: theirs, "classes": classes, "config": {}}, tmp_path / "best.pt")
     model, remarks = build_model(probe(tmp_path / "best.pt"), CLASSES)
     state = model.state_dict()
     assert same_weights(body(state), body(theirs))
@@ -201,7 +208,7 @@ BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "nothing": (lambda s: {}, "must be a state dict"),
     "keys that are no names": (lambda s: {1: torch.zeros(3)}, "must be a state dict"),
     "a best.pt of a wrong head": (
-        lambda s: {"model": {**s, HEAD[0]: torch.zeros(2, 1024)}, "classes": CLASSES},
+        lambda s: {"state_dict": {**s, HEAD[0]: torch.zeros(2, 1024)}, "classes": CLASSES},
         "does not fit at 'classifier.3.weight'",
     ),
 }

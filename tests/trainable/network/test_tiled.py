@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small
 
-from trainable.network.stages import Cut, set_stage, train_mode
+from trainable.network.stages import StageBoundary, set_stage, train_mode
 from trainable.network.tiled import tiles
 from trainable.network.tiled.layers import convolution_backward, layers_of
 from trainable.network.tiled.step import tiled_features
@@ -114,9 +114,9 @@ def test_stage_3_trains_with_it_on_a_cpu_in_full_precision(
     model = mobilenet_v3_small(weights=None, num_classes=3)
     set_stage(model, stage)
     train_mode(model, stage) if training else model.eval()
-    cut = Cut(model, stage)
+    cut = StageBoundary(model, stage)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        cut.live(cut.frozen(torch.zeros(2, 3, SIDE, SIDE)))
+        cut.after(cut.before(torch.zeros(2, 3, SIDE, SIDE)))
     assert bool(called) == expected
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,9 @@ from hypothesis import strategies as st
 from small_runs import finetune, probe, spec_of, tables_of, write_weights
 from twins import cache_at, sized_project
 
-from trainable.base.config import Resources, TrainConfig
-from trainable.probes.trials_per_gpu import LEAST_GAIN, Crew, Rehearsal, best_count, trials_per_gpu
-from trainable.run.job import Job, job
-from trainable.run.trainer import Trainer
+from trainable.base.config import Job, Resources, TrainConfig, make_job
+from trainable.probes.trials_per_gpu import LEAST_GAIN, MeasuredTrial, TrialProcesses, best_count, trials_per_gpu
+from trainable.run.loop import Passes, PassResult, train_epoch
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def cache(tmp_path: Path) -> Iterator[Path]:
 
 def trial_of(project: Path, out: Path, config: TrainConfig, **resources: object) -> Job:
     spec = spec_of(project, out, config)
-    return job(spec, replace(Resources("cpu"), **resources), {})
+    return make_job(spec, replace(Resources("cpu"), **resources), {})
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=6, max_size=6), st.floats(0.01, 0.6), st.integers(1, 40))
@@ -60,63 +60,62 @@ def test_what_does_not_fit_is_not_taken() -> None:
     assert best_count(lambda count: (10.0, 1) if count == 1 else (0.0, 0), 100, 8) == 1
 
 
-def test_a_rehearsal_trains_what_the_trial_ends_with(project: Path, tmp_path: Path) -> None:
+def test_a_measured_trial_repeats_its_last_epoch(project: Path, tmp_path: Path) -> None:
     """Epochs of stage 3 with validation and checkpoint, one like the other: no history that grows."""
     config = finetune("none", epochs=5, batch=8)
-    rehearsal = Rehearsal(trial_of(project, tmp_path / "out", config))
-    found = rehearsal.measure(0.01)
-    trainer = rehearsal.trainer
+    measured = MeasuredTrial(trial_of(project, tmp_path / "out", config))
+    found = measured.measure(0.01)
+    trainer = measured.trainer
     assert found["images_per_second"] > 0 and (found["free_before"], found["free"]) == (0, 0)
-    assert rehearsal.images == 24
+    assert measured.images == 24
     assert [(row["epoch"], row["stage"]) for row in trainer.history] == [(5, 3)]
     assert trainer.paths.checkpoint.is_file()
 
 
-def test_a_probe_rehearses_its_head(project: Path, tmp_path: Path) -> None:
+def test_a_measured_probe_trains_its_head(project: Path, tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "w.pt", tables_of(project)["train"])
-    rehearsal = Rehearsal(trial_of(project, tmp_path / "out", probe(weights)))
-    assert [row["stage"] for row in rehearsal.trainer.history] == [1]
+    measured = MeasuredTrial(trial_of(project, tmp_path / "out", probe(weights)))
+    assert [row["stage"] for row in measured.trainer.history] == [1]
 
 
-def test_a_trial_that_has_to_use_less_memory_has_no_room(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Raised by hand: a CPU's memory does not run out at a limit of one's own."""
-    usual = Trainer._train_and_validate
+def test_a_trial_that_has_to_use_less_memory_has_no_room(project: Path, tmp_path: Path) -> None:
+    """Raised by hand, since a CPU's memory has no limit that a test could reach."""
     attempts: list[int] = []
 
-    def short(self: Trainer) -> dict[str, object]:
+    def short(*args: Any) -> PassResult:
         attempts.append(1)
         if len(attempts) == 1:
             raise torch.OutOfMemoryError
-        return usual(self)
+        return train_epoch(*args)
 
-    monkeypatch.setattr(Trainer, "_train_and_validate", short)
+    trial = trial_of(project, tmp_path / "out", finetune("none", epochs=3, batch=8))
     with pytest.raises(RuntimeError, match="out of device memory"):
-        Rehearsal(trial_of(project, tmp_path / "out", finetune("none", epochs=3, batch=8)))
+        MeasuredTrial(trial, Passes(train=short))
 
 
-def test_a_crew_is_used_again_for_larger_numbers(project: Path, tmp_path: Path) -> None:
+def test_processes_are_used_again_for_larger_numbers(project: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     trial = trial_of(project, out, finetune("none", epochs=3, batch=8), tail=(1, 64))
-    with Crew(trial, ahead=1, seconds=0.1) as crew:
-        (alone, memory), first = crew(1), crew.members[0].pid
+    with TrialProcesses(trial, ahead=1, seconds=0.1) as processes:
+        (alone, memory), first = processes.measure(1), processes.processes[0].pid
         assert alone > 0 and memory == 1
-        both, _ = crew(2)
-        assert both > 0 and [first] == [member.pid for member in crew.members[:1]] and len(crew.members) == 2
-        assert sorted(path.name for path in crew.folder.iterdir()) == ["0", "1"], "a folder each"
-        crew.members[1].kill()
-        assert crew(2) == (0.0, 0), "one that has ended gives no answer"
-        assert crew(1)[0] > 0, "the other goes on"
-        members, folder = list(crew.members), crew.folder
-    assert all(member.returncode is not None for member in members)
+        both, _ = processes.measure(2)
+        assert (
+            both > 0 and [first] == [member.pid for member in processes.processes[:1]] and len(processes.processes) == 2
+        )
+        assert sorted(path.name for path in processes.folder.iterdir()) == ["0", "1"], "a folder each"
+        processes.processes[1].kill()
+        assert processes.measure(2) == (0.0, 0), "one that has ended gives no answer"
+        assert processes.measure(1)[0] > 0, "the other goes on"
+        started, folder = list(processes.processes), processes.folder
+    assert all(member.returncode is not None for member in started)
     assert not folder.exists() and not out.exists(), "the trial's own folder is left alone"
 
 
 def test_a_trial_that_cannot_start_has_no_speed(project: Path, tmp_path: Path) -> None:
     trial = trial_of(project, tmp_path / "out", finetune(tmp_path / "absent.pt", epochs=3))
-    with Crew(trial, ahead=1, seconds=0.1) as crew:
-        assert crew(1) == (0.0, 0)
+    with TrialProcesses(trial, ahead=1, seconds=0.1) as processes:
+        assert processes.measure(1) == (0.0, 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here there is a GPU to share")

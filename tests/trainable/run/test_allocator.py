@@ -18,7 +18,7 @@ LOOK = f"""
 import json, sys
 from pathlib import Path
 import torch
-from trainable.allocator import keep_freed_memory, uses_jemalloc
+from trainable.run.allocator import keep_freed_memory, uses_jemalloc
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -86,7 +86,7 @@ RUN = """
 import sys
 from pathlib import Path
 from small_runs import CPU, finetune, spec_of
-from trainable.trainer import Trainer
+from trainable.run.trainer import Trainer
 
 Trainer(spec_of(Path(sys.argv[1]), Path(sys.argv[2]), finetune(epochs=3, batch=48)), CPU).run()
 lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from trainable.data.tables import ImageTable
 from trainable.feed.order import epoch_flips
 from trainable.feed.plain import ImageBatches, PlainInputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.graphs import Backward, StepGraphs
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.network.stages import Cut, set_stage, train_mode
+from trainable.network.stages import StageBoundary, set_stage, train_mode
 from trainable.run.loop import evaluate, train_epoch
 
 CLASSES = ["angry", "happy", "sad"]
@@ -45,8 +45,8 @@ def model(weights: Path) -> nn.Module:
     return model
 
 
-def engine(micro_batch: int | None = None) -> Engine:
-    return Engine(DEVICE, amp=False, micro_batch=micro_batch)
+def compute(micro_batch: int | None = None) -> Compute:
+    return Compute(DEVICE, amp=False, micro_batch=micro_batch)
 
 
 def images(table: ImageTable, batch: int, seed: int | None = None) -> ImageBatches:
@@ -55,13 +55,13 @@ def images(table: ImageTable, batch: int, seed: int | None = None) -> ImageBatch
 
 def inputs(table: ImageTable, batch: int, seed: int | None = None) -> PlainInputs:
     """For a model that is called as a whole."""
-    return PlainInputs(images(table, batch, seed), Cut(nn.Identity(), 3), engine())
+    return PlainInputs(images(table, batch, seed), StageBoundary(nn.Identity(), 3), compute())
 
 
 def gradients(model: nn.Module, table: ImageTable, micro_batch: int | None) -> dict[str, Tensor]:
     """Those of the one batch that holds every image. The weights stay: their rate is 0."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    ours = engine(micro_batch)
+    ours = compute(micro_batch)
     train_epoch(model, inputs(table, len(table), seed=1), 0, optimizer, ours.scaler(), ours)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -104,7 +104,7 @@ def test_a_step_goes_through_graphs_unless_its_gradients_are_added_up(
             return logits, loss
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    ours = engine(micro_batch)
+    ours = compute(micro_batch)
     through = cast(StepGraphs, Through())
     result = train_epoch(model.eval(), inputs(table, 10), 0, optimizer, ours.scaler(), ours, graphs=through)
     assert given == [(10, 10), (8, 8)][:steps]
@@ -119,9 +119,9 @@ def test_the_device_never_sees_more_than_a_micro_batch(
     seen: list[int] = []
     model.register_forward_hook(lambda module, args, output: seen.append(len(output)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    train_epoch(model, inputs(table, 10), 0, optimizer, engine().scaler(), engine(micro_batch))
+    train_epoch(model, inputs(table, 10), 0, optimizer, compute().scaler(), compute(micro_batch))
     assert seen == sizes
-    evaluate(model.eval(), inputs(table, 10), engine(micro_batch))
+    evaluate(model.eval(), inputs(table, 10), compute(micro_batch))
     assert seen == sizes * 2
 
 
@@ -147,7 +147,7 @@ def test_gradients_of_one_batch_do_not_leak_into_the_next(model: nn.Module, tabl
     set_stage(model, 1)
     train_mode(model, 1)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    train_epoch(model, inputs(table, 9), 0, optimizer, engine().scaler(), engine())
+    train_epoch(model, inputs(table, 9), 0, optimizer, compute().scaler(), compute())
     found = model.get_submodule("classifier.3").bias.grad.clone()
     pixels, labels, _ = list(images(table, 9).epoch())[1]
     model.zero_grad()
@@ -159,7 +159,7 @@ def test_an_epoch_reports_loss_and_accuracy_of_what_it_saw(model: nn.Module, tab
     set_stage(model, 1)
     train_mode(model, 1)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    result = train_epoch(model, inputs(table, 8), 0, optimizer, engine().scaler(), engine(3))
+    result = train_epoch(model, inputs(table, 8), 0, optimizer, compute().scaler(), compute(3))
     logits, labels = plainly(model, table)
     assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
     assert result.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
@@ -180,7 +180,7 @@ def test_an_evaluation_does_not_depend_on_the_batch_size(
 ) -> None:
     logits, labels = plainly(model, table)
     assert len(set(logits.argmax(1).tolist())) > 1, "constant predictions would prove nothing"
-    result = evaluate(model.eval(), inputs(table, batch), engine(micro_batch))
+    result = evaluate(model.eval(), inputs(table, batch), compute(micro_batch))
     assert torch.equal(result.predicted, logits.argmax(1))
     assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
     assert result.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
@@ -192,7 +192,7 @@ def test_an_evaluation_changes_nothing(model: nn.Module, table: ImageTable) -> N
     before = {key: value.clone() for key, value in model.state_dict().items()}
     remembers: list[bool] = []
     model.register_forward_hook(lambda module, args, output: remembers.append(output.requires_grad))
-    evaluate(model.eval(), inputs(table, 8), engine())
+    evaluate(model.eval(), inputs(table, 8), compute())
     assert remembers == [False] * 3, "activations were kept for a backward pass"
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -203,15 +203,15 @@ def test_both_passes_name_the_corrupt_images(model: nn.Module, project: Path) ->
     for index in (0, 11):
         table.rows[index].file.write_bytes(b"no image")
     names = {table.rows[index].path for index in (0, 11)}
-    assert evaluate(model.eval(), inputs(table, 8), engine()).corrupt == names
+    assert evaluate(model.eval(), inputs(table, 8), compute()).corrupt == names
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    assert train_epoch(model, inputs(table, 8), 0, optimizer, engine().scaler(), engine(4)).corrupt == names
+    assert train_epoch(model, inputs(table, 8), 0, optimizer, compute().scaler(), compute(4)).corrupt == names
 
 
 def test_mixed_precision_on_a_cpu_is_bfloat16_and_close(model: nn.Module, table: ImageTable) -> None:
     seen = []
     model.get_submodule("classifier.3").register_forward_hook(lambda module, args, output: seen.append(output.dtype))
-    mixed = evaluate(model.eval(), inputs(table, 18), Engine(DEVICE, amp=True))
-    plain = evaluate(model.eval(), inputs(table, 18), engine())
+    mixed = evaluate(model.eval(), inputs(table, 18), Compute(DEVICE, amp=True))
+    plain = evaluate(model.eval(), inputs(table, 18), compute())
     assert seen == [torch.bfloat16, torch.float32]
     assert mixed.loss == pytest.approx(plain.loss, rel=0.1)

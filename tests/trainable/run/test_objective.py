@@ -33,10 +33,10 @@ from trainable.base.config import TrainConfig
 from trainable.base.seeds import derived_seed
 from trainable.data.tables import ImageTable
 from trainable.feed.plain import ImageBatches, PlainInputs
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.network.stages import Cut, make_optimizer, set_rates, set_stage, train_mode
+from trainable.network.stages import StageBoundary, make_optimizer, set_rates, set_stage, train_mode
 from trainable.run.loop import evaluate, train_epoch
 from trainable.run.objective import CROSS_ENTROPY, Objective, class_weights, make_objective
 from trainable.run.trainer import Trainer
@@ -156,14 +156,14 @@ def model(weights: Path) -> nn.Module:
 def inputs(table: ImageTable, batch: int) -> PlainInputs:
     """In file order, for a model that is called as a whole."""
     images = ImageBatches(table, CLASSES, batch, seed=None, workers=0, pin=False)
-    return PlainInputs(images, Cut(nn.Identity(), 3), Engine(DEVICE, amp=False))
+    return PlainInputs(images, StageBoundary(nn.Identity(), 3), Compute(DEVICE, amp=False))
 
 
 def one_epoch(model: nn.Module, table: ImageTable, micro_batch: int | None, objective: Objective, batch: int) -> Any:
     """The result of an epoch at rate 0, and the gradient of its last batch."""
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    engine = Engine(DEVICE, amp=False, micro_batch=micro_batch)
-    result = train_epoch(model, inputs(table, batch), 0, optimizer, engine.scaler(), engine, objective)
+    compute = Compute(DEVICE, amp=False, micro_batch=micro_batch)
+    result = train_epoch(model, inputs(table, batch), 0, optimizer, compute.scaler(), compute, objective)
     return result, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -197,7 +197,7 @@ def test_an_epoch_reports_the_mean_of_what_it_minimised(
     expected = F.cross_entropy(logits, labels, WEIGHTS, label_smoothing=0.2).item()
     assert result.loss == pytest.approx(expected, rel=1e-5)
     assert abs(expected - F.cross_entropy(logits, labels).item()) > 0.01 * expected
-    assert evaluate(model.eval(), inputs(table, batch), Engine(DEVICE, amp=False)).loss == pytest.approx(
+    assert evaluate(model.eval(), inputs(table, batch), Compute(DEVICE, amp=False)).loss == pytest.approx(
         F.cross_entropy(logits, labels).item(), rel=1e-5
     )
 
@@ -309,7 +309,7 @@ def test_a_probe_is_the_reference(skewed: Path, weights: Path, tmp_path: Path, o
     reference = Reference(skewed, config)
     model = reference.run()
     for name in ("classifier.3.weight", "classifier.3.bias"):
-        torch.testing.assert_close(run.model.state_dict()[name], model.state_dict()[name], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(run.network.model.state_dict()[name], model.state_dict()[name], rtol=1e-3, atol=1e-3)
     assert [row["train_loss"] for row in run.history] == pytest.approx(reference.train_losses, rel=1e-5)
     assert [row["val_loss"] for row in run.history] == pytest.approx(reference.val_losses, rel=1e-5)
 
@@ -364,7 +364,7 @@ def test_a_run_with_everything_stopped_after_every_epoch_ends_like_one_that_was_
     Trainer(specs[0], CPU).run()
     for epoch in range(config.epochs):
         run = Trainer(specs[1], CPU)
-        assert run.epoch == epoch
+        assert run.state.epoch == epoch
         run.step()
     Trainer(specs[1], CPU).run()
     assert history(specs[0].out) == history(specs[1].out)
@@ -380,7 +380,7 @@ def test_what_a_state_says_of_rates_gives_way_to_the_configuration(skewed: Path,
     run = Trainer(spec_of(skewed, tmp_path / "out", probe(weights, lr_head=0.125)), CPU)
     run.load_state_dict(donor.state_dict())
     run.step()
-    assert [group["lr"] for group in run.optimizer.param_groups] == [0.125]
+    assert [group["lr"] for group in run.network.optimizer.param_groups] == [0.125]
     assert [row["lr_head"] for row in run.history] == [0.5, 0.125]
 
 

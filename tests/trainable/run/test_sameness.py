@@ -146,8 +146,10 @@ def test_in_a_finetune_an_image_goes_through_the_lower_layers_once(weights: Path
     """Each flip of a training image does; what stages 1 and 2 take comes from that one pass."""
     run = Trainer(spec_of(sized_project(tmp_path / "project", 40, 70, 3), tmp_path / "out", three_stages(weights)), CPU)
     passed: list[int] = []
-    run.model.get_submodule("features.0").register_forward_hook(lambda layer, args, out: passed.append(len(out)))
-    while run.config.stage_at(run.epoch) < 3:
+    run.network.model.get_submodule("features.0").register_forward_hook(
+        lambda layer, args, out: passed.append(len(out))
+    )
+    while run.config.stage_at(run.state.epoch) < 3:
         run.step()
     assert passed == [2 * 40, 70]
 

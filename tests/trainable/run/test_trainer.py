@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from small_runs import (
     write_weights,
 )
 from torch import Tensor
+from torchvision.models import mobilenet_v3_small
 
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError, InputError
@@ -33,11 +34,11 @@ from trainable.base.paths import RunPaths
 from trainable.cache.hashes import file_digest
 from trainable.feed import batches as inputs_module
 from trainable.feed.plain import FaceImages, ImageBatches
-from trainable.network.compute import Engine
+from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.run import trainer as trainer_module
 from trainable.run.history import HISTORY_COLUMNS
+from trainable.run.loop import Passes, PassResult, evaluate, train_epoch
 from trainable.run.metrics import classification_metrics
 from trainable.run.trainer import Trainer
 
@@ -119,13 +120,22 @@ def test_a_finished_run_leaves_the_runbooks_files_and_nothing_else(whole: Path) 
     assert {path.name for path in whole.iterdir()} == RESULTS
 
 
-def test_best_pt_loads_safely_and_holds_model_classes_and_config(whole: Path, config: TrainConfig) -> None:
+def test_best_pt_loads_safely_and_holds_state_dict_classes_and_config(whole: Path, config: TrainConfig) -> None:
     best = torch.load(whole / "best.pt", weights_only=True)
-    assert best.keys() == {"model", "classes", "config"}
+    assert best.keys() == {"state_dict", "classes", "config"}
     assert best["classes"] == CLASSES
     assert TrainConfig(**best["config"]) == config
-    model, _ = build_model(config, CLASSES)
-    model.load_state_dict(best["model"])
+
+
+def test_an_exporter_finds_its_weights_in_best_pt(learned: Path, shared_project: Path) -> None:
+    """As a script that knows torchvision only would load them; the predictions are those of test_preds.csv."""
+    checkpoint = torch.load(learned / "best.pt", map_location="cpu", weights_only=True)
+    model = mobilenet_v3_small(weights=None)
+    model.classifier[-1] = torch.nn.Linear(model.classifier[-1].in_features, len(checkpoint["classes"]))
+    model.load_state_dict(checkpoint.get("state_dict", checkpoint), strict=True)
+    found = [row["pred"] for row in read_rows(learned / "test_preds.csv")]
+    assert predictions(model.to(memory_format=torch.channels_last), shared_project) == found
+    assert len(set(found)) > 1, "constant predictions would prove little"
 
 
 def test_metrics_have_the_contracts_fields_and_agree_with_the_predictions(whole: Path) -> None:
@@ -231,11 +241,11 @@ def test_bad_tables_are_an_input_error(project: Path, tmp_path: Path) -> None:
 def test_each_stage_trains_its_part_from_its_start(shared_project: Path, weights: Path, tmp_path: Path) -> None:
     """Bit by bit: also no BatchNorm statistic moves in a frozen layer."""
     run = Trainer(spec_of(shared_project, tmp_path / "out", finetune(weights)), CPU)
-    before = copy_of(run.model)
+    before = copy_of(run.network.model)
     moved = []
     while not run.done:
         run.step()
-        after = copy_of(run.model)
+        after = copy_of(run.network.model)
         moved.append({key for key in before if not torch.equal(before[key], after[key])})
         before = after
     assert moved[0] == {"classifier.3.weight", "classifier.3.bias"}
@@ -286,7 +296,7 @@ def test_the_earlier_epoch_wins_a_tie(shared_project: Path, weights: Path, tmp_p
     states = []
     while not run.done:
         run.step()
-        states.append(copy_of(run.model))
+        states.append(copy_of(run.network.model))
     run.finish()
     assert not same_weights(states[0], states[1])
     scores = {row["val_macro_f1"] for row in history(tmp_path / "out")}
@@ -313,7 +323,7 @@ def test_test_is_evaluated_with_the_best_weights(project: Path, weights: Path, t
     run = Trainer(spec_of(project, tmp_path / "out", learner(weights)), CPU)
     while not run.done:
         run.step()
-    last = predictions(run.model, project)
+    last = predictions(run.network.model, project)
     run.finish()
     best = json.loads((tmp_path / "out/val_metrics_best.json").read_text())
     model, _ = build_model(probe(), CLASSES)
@@ -335,7 +345,7 @@ def test_a_run_stopped_after_every_epoch_ends_like_one_that_was_not(
     told: list[str] = []
     for epoch, resources in enumerate((CPU, replace(CPU, workers=2), replace(CPU, threads=2), replace(CPU, workers=1))):
         run = Trainer(spec, resources, log=told.append)
-        assert (run.epoch, run.threads, torch.get_num_threads()) == (epoch, 1, 1)
+        assert (run.state.epoch, run.state.threads, torch.get_num_threads()) == (epoch, 1, 1)
         run.step()
     assert [line for line in told if "going on" in line] == [f"going on after epoch {i} of 4" for i in (1, 2, 3)]
     last = Trainer(spec, CPU)
@@ -343,6 +353,14 @@ def test_a_run_stopped_after_every_epoch_ends_like_one_that_was_not(
     last.run()
     assert same_results(whole, spec.out)
     assert manifest(spec.out)["started"] <= manifest(spec.out)["finished"]
+
+
+def test_checkpoints_keep_their_keys(begun: Trainer) -> None:
+    """A run that an earlier version began goes on with this one."""
+    assert begun.state_dict().keys() == {
+        "identity", "epoch", "stage", "model", "optimizer", "scaler", "best", "history", "corrupt", "fallbacks",
+        "micro_batch", "threads", "tail", "started",
+    }  # fmt: skip
 
 
 def test_a_state_carries_everything_into_another_folder(
@@ -381,22 +399,22 @@ def begun(shared_project: Path, config: TrainConfig, tmp_path: Path) -> Trainer:
 
 @pytest.mark.parametrize("change", [{"lr_head": 1.1e-2}, {"epochs": 5}, {"seed": 1}], ids=str)
 def test_a_checkpoint_of_another_configuration_is_ignored(begun: Trainer, change: dict[str, Any]) -> None:
-    assert Trainer(begun.spec, CPU).epoch == 1
+    assert Trainer(begun.spec, CPU).state.epoch == 1
     other = Trainer(replace(begun.spec, config=replace(begun.config, **change)), CPU)
-    assert (other.epoch, other.history, other.best) == (0, [], {})
+    assert (other.state.epoch, other.history, other.state.best) == (0, [], {})
 
 
 def test_a_checkpoint_of_other_images_is_ignored(project: Path, weights: Path, tmp_path: Path) -> None:
     spec = spec_of(project, tmp_path / "out", probe(weights))
     Trainer(spec, CPU).step()
-    assert Trainer(spec, CPU).epoch == 1
+    assert Trainer(spec, CPU).state.epoch == 1
     image = tables_of(project)["test"].rows[0].file
     image.write_bytes(tables_of(project)["test"].rows[1].file.read_bytes())
-    assert Trainer(spec, CPU).epoch == 0
+    assert Trainer(spec, CPU).state.epoch == 0
 
 
 def test_a_checkpoint_can_be_ignored_on_purpose(begun: Trainer) -> None:
-    assert Trainer(begun.spec, CPU, fresh=True).epoch == 0
+    assert Trainer(begun.spec, CPU, fresh=True).state.epoch == 0
 
 
 BREAKS: dict[str, Callable[[bytes], bytes]] = {
@@ -411,14 +429,45 @@ def test_a_broken_checkpoint_is_ignored(begun: Trainer, how: str) -> None:
     path = RunPaths(begun.spec.out).checkpoint
     path.write_bytes(BREAKS[how](path.read_bytes()))
     again = Trainer(begun.spec, CPU)
-    assert again.epoch == 0
+    assert again.state.epoch == 0
     again.step()
-    assert Trainer(begun.spec, CPU).epoch == 1
+    assert Trainer(begun.spec, CPU).state.epoch == 1
+
+
+def test_a_checkpoint_that_would_run_code_is_ignored(begun: Trainer, tmp_path: Path) -> None:
+    """A pickle can call anything; only tensors and plain values are loaded."""
+
+    class Harmful:
+        def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+            return Path.touch, (tmp_path / "touched",)
+
+    torch.save({**begun.state_dict(), "started": Harmful()}, RunPaths(begun.spec.out).checkpoint)
+    assert Trainer(begun.spec, CPU).state.epoch == 0
+    assert not (tmp_path / "touched").exists()
+
+
+def test_the_configuration_may_ask_for_mixed_precision(shared_project: Path, tmp_path: Path) -> None:
+    config = probe(amp=True)
+    run = Trainer(spec_of(shared_project, tmp_path / "out", config), CPU)
+    assert run.compute == Compute(torch.device("cpu"), amp=True)
+
+
+def test_given_tables_and_identity_no_csv_is_read_and_no_image_is_hashed(
+    project: Path, config: TrainConfig, whole: Path, tmp_path: Path
+) -> None:
+    """The CSVs have gone; the identity is the caller's own word."""
+    tables, spec = tables_of(project), spec_of(project, tmp_path / "finetune_M1_160", config)
+    for path in csvs_of(project).values():
+        path.unlink()
+    run = Trainer(spec, CPU, {"any": "identity"}, tables)
+    assert run.identity == {"any": "identity"}
+    run.run()
+    assert history(spec.out) == history(whole)
 
 
 def test_a_checkpoint_of_version_0_1_is_taken_up(begun: Trainer) -> None:
     torch.save(begun.state_dict(), RunPaths(begun.spec.out).checkpoint)
-    assert Trainer(begun.spec, CPU).epoch == 1
+    assert Trainer(begun.spec, CPU).state.epoch == 1
 
 
 def test_an_epoch_that_fails_leaves_the_checkpoint_before_it(project: Path, weights: Path, tmp_path: Path) -> None:
@@ -459,7 +508,7 @@ def test_the_manifest_comes_last_and_a_half_written_result_is_none(begun: Traine
 
 
 class Memory:
-    """A device with room for `room` images of a batch from epoch `since` on.
+    """A training pass on a device with room for `room` images of a batch from epoch `since` on.
 
     There is no GPU where these tests run, so its error is raised by hand: instead of an epoch, or after one was
     trained in vain (the weights have moved by then).
@@ -467,26 +516,36 @@ class Memory:
 
     def __init__(self, room: int, since: int = 0, *, late: bool = False) -> None:
         self.room, self.since, self.late = room, since, late
-        self.train_epoch = trainer_module.train_epoch
 
     def __call__(
-        self, forward: Any, inputs: Any, epoch: int, optimizer: Any, scaler: Any, engine: Any, *rest: Any
-    ) -> Any:
-        enough = (engine.micro_batch or inputs.batch) <= self.room or epoch < self.since
+        self, forward: Any, inputs: Any, epoch: int, optimizer: Any, scaler: Any, compute: Compute, *rest: Any
+    ) -> PassResult:
+        enough = (compute.micro_batch or inputs.batch) <= self.room or epoch < self.since
         if self.late or enough:
-            result = self.train_epoch(forward, inputs, epoch, optimizer, scaler, engine, *rest)
+            result = train_epoch(forward, inputs, epoch, optimizer, scaler, compute, *rest)
         if not enough:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return result
 
 
+def failing_once(error: Exception) -> Passes:
+    """A training pass that raises `error` the first time."""
+    errors = [error]
+
+    def once(*args: Any) -> PassResult:
+        if errors:
+            raise errors.pop()
+        return train_epoch(*args)
+
+    return Passes(train=once)
+
+
 def test_out_of_memory_halves_the_micro_batch_until_it_fits(
-    shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_project: Path, weights: Path, tmp_path: Path
 ) -> None:
     told: list[str] = []
     spec = spec_of(shared_project, tmp_path / "out", finetune(weights, batch=18))
-    monkeypatch.setattr(trainer_module, "train_epoch", Memory(5, since=2))
-    Trainer(spec, CPU, log=told.append).run()
+    Trainer(spec, CPU, passes=Passes(train=Memory(5, since=2)), log=told.append).run()
     assert [row["micro_batch"] for row in history(spec.out)] == ["18", "18", "5", "5"]
     found = manifest(spec.out)
     assert found["micro_batch"] == 5
@@ -496,38 +555,34 @@ def test_out_of_memory_halves_the_micro_batch_until_it_fits(
     assert all("not strictly comparable" in line and line in told for line in found["fallbacks"])
 
 
-def test_an_epoch_that_ran_out_of_memory_late_begins_anew(
-    shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("since", [0, 1])
+def test_an_epoch_that_ran_out_of_memory_late_starts_over(
+    shared_project: Path, weights: Path, tmp_path: Path, since: int
 ) -> None:
-    """What it had trained is forgotten, in the first epoch and in a later one, and over a resume too."""
-    for since in (0, 1):
-        specs = [spec_of(shared_project, tmp_path / f"{since}{i}", probe(weights, epochs=3)) for i in range(2)]
-        for spec, late in zip(specs, (False, True), strict=True):
-            monkeypatch.setattr(trainer_module, "train_epoch", Memory(4, since, late=late))
-            run = Trainer(spec, CPU)
-            for _ in range(2):
-                run.step()
-            monkeypatch.undo()
-            Trainer(spec, CPU).run()
-            assert [row["micro_batch"] for row in history(spec.out)] == ["8"] * since + ["4"] * (3 - since)
-            assert len(manifest(spec.out)["fallbacks"]) == 1
-        assert same_results(*(spec.out for spec in specs))
+    """The failed epoch leaves no trace in the weights, in the first epoch and in a later one, and over a resume."""
+    specs = [spec_of(shared_project, tmp_path / name, probe(weights, epochs=3)) for name in ("early", "late")]
+    for spec, late in zip(specs, (False, True), strict=True):
+        run = Trainer(spec, CPU, passes=Passes(train=Memory(4, since, late=late)))
+        for _ in range(2):
+            run.step()
+        Trainer(spec, CPU).run()
+        assert [row["micro_batch"] for row in history(spec.out)] == ["8"] * since + ["4"] * (3 - since)
+        assert len(manifest(spec.out)["fallbacks"]) == 1
+    assert same_results(*(spec.out for spec in specs))
 
 
 def test_out_of_memory_in_the_test_changes_no_result(
-    shared_project: Path, config: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_project: Path, config: TrainConfig, whole: Path, tmp_path: Path
 ) -> None:
     """By hand as above; of the three parts only test has nine images."""
-    evaluate = trainer_module.evaluate
 
-    def cramped(forward: Any, inputs: Any, engine: Any) -> Any:
-        if len(inputs) == 9 and engine.micro_batch is None:
+    def cramped(forward: Any, inputs: Any, compute: Compute) -> PassResult:
+        if len(inputs) == 9 and compute.micro_batch is None:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return evaluate(forward, inputs, engine)
+        return evaluate(forward, inputs, compute)
 
-    monkeypatch.setattr(trainer_module, "evaluate", cramped)
     spec = spec_of(shared_project, tmp_path / "finetune_M1_160", config)
-    Trainer(spec, CPU).run()
+    Trainer(spec, CPU, passes=Passes(evaluate=cramped)).run()
     (told,) = manifest(spec.out)["fallbacks"]
     assert told.startswith("out of device memory in the test: ")
     assert "not strictly comparable" not in told
@@ -538,28 +593,22 @@ def test_out_of_memory_in_the_test_changes_no_result(
     assert history(spec.out) == history(whole)
 
 
-def test_no_memory_for_one_image_is_the_end(
-    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trainer_module, "train_epoch", Memory(0))
+def test_no_memory_for_one_image_is_the_end(shared_project: Path, tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="even with one image"):
-        Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU).run()
+        Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU, passes=Passes(train=Memory(0))).run()
 
 
-@pytest.mark.parametrize("text", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
-def test_libraries_that_run_out_of_memory_count_too(
-    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    errors: list[Exception] = [RuntimeError(text)]
-    train_epoch = trainer_module.train_epoch
-
-    def once(*args: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return train_epoch(*args)
-
-    monkeypatch.setattr(trainer_module, "train_epoch", once)
-    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_libraries_that_run_out_of_memory_count_too(shared_project: Path, tmp_path: Path, text: str) -> None:
+    passes = failing_once(RuntimeError(text))
+    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), CPU, passes=passes)
     assert run.step()["micro_batch"] == 4
 
 
@@ -571,32 +620,47 @@ def test_rows_leave_the_device_before_the_micro_batch_is_halved(
     loaded = inputs_module._loaded
     monkeypatch.setattr(inputs_module, "_resident", lambda rows, device, copies=1: loaded(rows, device, copies))
     Trainer(specs[0], CPU).run()
-    train_epoch = trainer_module.train_epoch
 
-    def cramped(forward: Any, inputs: Any, epoch: int, *rest: Any) -> Any:
+    def cramped(forward: Any, inputs: Any, epoch: int, *rest: Any) -> PassResult:
         if epoch == 2 and inputs.resident is not None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train_epoch(forward, inputs, epoch, *rest)
 
-    monkeypatch.setattr(trainer_module, "train_epoch", cramped)
-    Trainer(specs[1], CPU).run()
+    Trainer(specs[1], CPU, passes=Passes(train=cramped)).run()
     (told,) = manifest(specs[1].out)["fallbacks"]
     assert told == "out of device memory in epoch 3: rows stay in main memory; the numbers are the same"
     assert {row["micro_batch"] for row in history(specs[1].out)} == {"8"}
     assert same_results(*(spec.out for spec in specs))
 
 
-def test_a_run_begun_on_a_cpu_goes_on_where_gradients_are_scaled(
-    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A GPU's scaler, on the CPU."""
+@dataclass(frozen=True)
+class ScalingCpu(Compute):
+    """A CPU whose gradients are scaled as on a GPU under AMP, so that these tests see a scaler at work."""
+
+    first_scale: float = 65536.0
+
+    def scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler("cpu", init_scale=self.first_scale)
+
+
+SCALING = ScalingCpu(torch.device("cpu"), amp=False)
+
+
+def test_a_run_begun_on_a_cpu_goes_on_where_gradients_are_scaled(shared_project: Path, tmp_path: Path) -> None:
     spec = spec_of(shared_project, tmp_path / "out", probe())
     Trainer(spec, CPU).step()
-    monkeypatch.setattr(Engine, "scaler", lambda engine: torch.amp.GradScaler("cpu"))
-    run = Trainer(spec, CPU)
-    assert run.epoch == 1
+    run = Trainer(spec, CPU, compute=SCALING)
+    assert run.state.epoch == 1
     run.step()
     assert run.state_dict()["scaler"]["scale"] == 65536.0
+
+
+def test_a_checkpoint_holds_the_scaler(shared_project: Path, tmp_path: Path) -> None:
+    """Its scale, and its count of good steps, which decides when the scale grows."""
+    spec = spec_of(shared_project, tmp_path / "out", probe())
+    Trainer(spec, CPU, compute=replace(SCALING, first_scale=1024.0)).step()
+    resumed = Trainer(spec, CPU, compute=SCALING).state_dict()["scaler"]
+    assert (resumed["scale"], resumed["_growth_tracker"]) == (1024.0, 3)
 
 
 @pytest.mark.parametrize("image", ["train_13.jpg", "val_02.jpg", "test_04.jpg"])
@@ -629,19 +693,14 @@ def test_killed_workers_are_halved_until_none_is_left(
     assert same_results(spec.out, whole)
 
 
-def test_other_errors_are_not_taken_for_lost_workers(
-    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Patched, since no input makes PyTorch raise one."""
-
-    def broken(*args: object) -> None:
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    monkeypatch.setattr(trainer_module, "train_epoch", broken)
-    run = Trainer(spec_of(shared_project, tmp_path / "out", probe()), replace(CPU, workers=2, plain=True))
+def test_other_errors_are_not_taken_for_lost_workers(shared_project: Path, tmp_path: Path) -> None:
+    """Raised by hand, since no input makes PyTorch raise one."""
+    spec = spec_of(shared_project, tmp_path / "out", probe())
+    passes = failing_once(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    run = Trainer(spec, replace(CPU, workers=2, plain=True), passes=passes)
     with pytest.raises(RuntimeError, match="mat1"):
         run.run()
-    assert (run.fallbacks, run.supply.workers) == ([], 2)
+    assert (run.state.fallbacks, run.supply.workers) == ([], 2)
 
 
 def test_the_configuration_of_a_run_is_whole_in_its_results(whole: Path, config: TrainConfig) -> None:
