@@ -41,7 +41,7 @@ class Comparison:
     cpu: tuple[float, float]
 
 
-def compare(
+def compare_engines(
     table: ImageTable,
     settings: FaceApiSettings,
     onnx: Evaluator,
@@ -70,7 +70,7 @@ def compare(
     first, *first_cost = _timed(lambda: evaluate_rows([ours[i] for i in chosen], settings.score_threshold, networks))
     rows, root = [table.rows[i] for i in chosen], root.resolve()
     second, *second_cost = _timed(lambda: evaluate_with_node(rows, root, settings, node))
-    return compared(first, second, first_cost, second_cost)
+    return compare_results(first, second, first_cost, second_cost)
 
 
 def _timed(work: Callable[[], ShardResult]) -> tuple[ShardResult, float, float]:
@@ -80,7 +80,7 @@ def _timed(work: Callable[[], ShardResult]) -> tuple[ShardResult, float, float]:
     return result, time.perf_counter() - began, sum(os.times()[:4]) - sum(before[:4])
 
 
-def compared(
+def compare_results(
     onnx: ShardResult, node: ShardResult, onnx_cost: Sequence[float], node_cost: Sequence[float]
 ) -> Comparison:
     """Two results of the same rows, held against each other; costs are seconds and CPU seconds."""

@@ -4,12 +4,11 @@
  * Rows are independent of each other, so the results of a split's parts, joined, are those of the whole.
  */
 import { readArgs } from './lib/args.mjs';
+import { IOU_THRESHOLD } from './lib/contract.mjs';
 import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
 import { InputError, oneLine } from './lib/errors.mjs';
 import { bestFace } from './lib/geometry.mjs';
 import { labelReader } from './lib/labels.mjs';
-
-const MATCH_IOU = 0.3;
 
 /** A killed parent cannot stop its children, and an orphan would go on to overwrite a later run's results. */
 function exitWithParent() {
@@ -47,10 +46,10 @@ async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
 
 function summary(outcomes, seconds) {
   const count = (test) => outcomes.filter(test).length;
-  const matched = count(({ face }) => face && face.iou >= MATCH_IOU);
+  const matched = count(({ face }) => face && face.iou >= IOU_THRESHOLD);
   return (
     `${outcomes.length} rows, ${count(({ face }) => face)} detected, ` +
-    `${matched} matched (IoU >= ${MATCH_IOU.toFixed(2)}), ` +
+    `${matched} matched (IoU >= ${IOU_THRESHOLD.toFixed(2)}), ` +
     `${count(({ unreadable }) => unreadable)} unreadable, ${seconds.toFixed(1)} s`
   );
 }
@@ -61,7 +60,7 @@ async function main() {
   const args = readArgs(process.argv.slice(2));
   const rows = readRows(args.csv, labelReader(args.labelMap));
   prepareTarget(args.results);
-  // Loaded only now, so that a mistake in the arguments or the CSV is told at once.
+  // Loaded only now, so that a mistake in the arguments or the CSV is reported at once.
   const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
   const findFaces = await loadFaceFinder(args.modelsDir, args);
   const outcomes = await evaluate(rows, args.projectRoot, loadPhoto, findFaces);
@@ -72,7 +71,7 @@ async function main() {
 try {
   await main();
 } catch (error) {
-  const told = error instanceof InputError;
-  console.error(`eval_faceapi: ${told ? oneLine(error.message) : error.stack}`);
-  process.exitCode = told ? 2 : 1;
+  const mistake = error instanceof InputError;
+  console.error(`eval_faceapi: ${mistake ? oneLine(error.message) : error.stack}`);
+  process.exitCode = mistake ? 2 : 1;
 }

@@ -14,7 +14,7 @@ from trainable.data.tables import Box
 ANCHORS = np.array(
     [(1.603231, 2.094468), (6.041143, 7.080126), (2.882459, 3.518061), (4.266906, 5.178857), (9.041765, 10.66308)]
 )
-OVERLAP = 0.4
+SUPPRESSION_IOU = 0.4
 """Of two detections with a greater IoU, the one with the lower score is dropped."""
 
 
@@ -47,14 +47,17 @@ def faces_of(head: NDArray[np.float32], width: int, height: int, input_size: int
         input_size: side of the detector's input.
         threshold: a detection's score must be greater.
     """
+    scale = input_size / max(width, height)
+    # The photo's part of the padded square, as face-api rounds it.
+    inner_width, inner_height = math.floor(width * scale + 0.5), math.floor(height * scale + 0.5)
+    if not (inner_width and inner_height):
+        return []  # the photo is so thin that it has no pixel in the input
     cells = head.shape[0]
     values = head.reshape(cells, cells, len(ANCHORS), 5).astype(np.float64)
     scores = 1 / (1 + np.exp(-values[..., 4]))
     row, column, anchor = np.nonzero(scores > threshold)
     x, y, wide, high, _ = values[row, column, anchor].T
-    scale = input_size / max(width, height)
-    # The photo's part of the padded square, as face-api rounds it.
-    right, bottom = input_size / math.floor(width * scale + 0.5), input_size / math.floor(height * scale + 0.5)
+    right, bottom = input_size / inner_width, input_size / inner_height
     wide = np.exp(wide) * ANCHORS[anchor, 0] / cells * right
     high = np.exp(high) * ANCHORS[anchor, 1] / cells * bottom
     left = (column + 1 / (1 + np.exp(-x))) / cells * right - wide / 2
@@ -73,7 +76,7 @@ def _suppressed(boxes: Sequence[Box], scores: Sequence[float]) -> list[int]:
     while left:
         best = left.pop()
         kept.append(best)
-        left = [index for index in left if iou(boxes[best], boxes[index]) <= OVERLAP]
+        left = [index for index in left if iou(boxes[best], boxes[index]) <= SUPPRESSION_IOU]
     return kept
 
 

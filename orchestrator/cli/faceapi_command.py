@@ -37,7 +37,7 @@ def show_comparison(
         ConfigError, InputError: an engine or the data are not there.
         ExperimentError: Node failed.
     """
-    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare
+    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare_engines
 
     if sample < 1:
         raise ConfigError(f"--sample must be at least 1, not {sample}")
@@ -47,7 +47,7 @@ def show_comparison(
     node = prepare(replace(plain, engine="node"), paths.faceapi_baseline)
     agree = True
     for split, table in inputs.faceapi.items():
-        found = compare(
+        found = compare_engines(
             table, plain, inputs.evaluator, node, root=paths.root, networks_folder=paths.networks, sample=sample
         )
         agree = agree and not found.differences

@@ -47,6 +47,12 @@ export function pairWithCrops(found, width, height) {
   return cropped.map(({ detection }, index) => ({ detection, expressions: found[index].expressions }));
 }
 
+/** Whether the shorter side of a photo rounds to no pixel of the input; face-api would divide by it. */
+function isTooThin({ width, height }, inputSize) {
+  const scale = inputSize / Math.max(width, height);
+  return Math.round(Math.min(width, height) * scale) === 0;
+}
+
 function toFace({ detection: { box, score }, expressions }, scale) {
   return {
     box: { minX: box.left * scale, minY: box.top * scale, maxX: box.right * scale, maxY: box.bottom * scale },
@@ -61,7 +67,9 @@ export async function loadFaceFinder(modelsDir, { inputSize, scoreThreshold }) {
   for (const network of [tinyFaceDetector, faceExpressionNet]) await loadNetwork(network, modelsDir);
   const options = new faceapi.TinyFaceDetectorOptions({ inputSize, scoreThreshold });
 
-  return async ({ pixels, width, height, scale }) => {
+  return async (photo) => {
+    if (isTooThin(photo, inputSize)) return [];
+    const { pixels, width, height, scale } = photo;
     const tensor = tf.tensor3d(pixels, [height, width, 3], 'int32');
     try {
       const found = await faceapi.detectAllFaces(tensor, options).withFaceExpressions();
