@@ -4,29 +4,16 @@
  * Rows are independent of each other, so the results of a split's parts, joined, are those of the whole.
  */
 import { readArgs } from './lib/args.mjs';
-import { IOU_THRESHOLD } from './lib/contract.mjs';
 import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
 import { InputError, oneLine } from './lib/errors.mjs';
 import { bestFace } from './lib/geometry.mjs';
 import { labelReader } from './lib/labels.mjs';
+import { resultOf, summary } from './lib/results.mjs';
 
 /** A killed parent cannot stop its children, and an orphan would go on to overwrite a later run's results. */
 function exitWithParent() {
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref();
-}
-
-function resultOf(row, face) {
-  const result = { image: row.image, gt_label: row.label, pred_label: '', score: 0, face_detected: 0, iou: 0, correct: 0 };
-  if (!face) return result;
-  return {
-    ...result,
-    pred_label: face.expression,
-    score: face.score.toFixed(6),
-    face_detected: 1,
-    iou: face.iou.toFixed(6),
-    correct: Number(face.expression === row.label),
-  };
 }
 
 async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
@@ -42,16 +29,6 @@ async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
     outcomes.push({ row, face, unreadable });
   }
   return outcomes;
-}
-
-function summary(outcomes, seconds) {
-  const count = (test) => outcomes.filter(test).length;
-  const matched = count(({ face }) => face && face.iou >= IOU_THRESHOLD);
-  return (
-    `${outcomes.length} rows, ${count(({ face }) => face)} detected, ` +
-    `${matched} matched (IoU >= ${IOU_THRESHOLD.toFixed(2)}), ` +
-    `${count(({ unreadable }) => unreadable)} unreadable, ${seconds.toFixed(1)} s`
-  );
 }
 
 async function main() {

@@ -1,4 +1,4 @@
-"""`python -m orchestrator faceapi`: which engine would run with which weights, and whether both engines agree."""
+"""`python -m orchestrator faceapi` shows the engine and the weights; with `--compare`, where both engines differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ SHOWN = 10
 
 
 def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console) -> None:
-    """Raises ConfigError where the chosen engine cannot run."""
+    """Print the engine, the weights and the place of Node.
+
+    Raises:
+        ConfigError: the chosen engine cannot run.
+    """
     evaluator = prepare(settings, paths.faceapi_baseline)
     node = shutil.which("node") or "not on the PATH (needed by --faceapi-engine node and --faceapi-script only)"
     for name, value in (("engine", evaluator.engine), ("weights", evaluator.models), ("node", node)):
@@ -31,10 +35,10 @@ def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console)
 def show_comparison(
     experiments: Sequence[Experiment], settings: FaceApiSettings, paths: ProjectPaths, console: Console, sample: int
 ) -> bool:
-    """Print where the engines differ on each split's sample; whether they agree.
+    """Print where the engines differ on a sample of each split; returns whether they agree.
 
     Raises:
-        ConfigError, InputError: an engine or the data are not there.
+        ConfigError, InputError: an engine or the data are missing.
         ExperimentError: Node failed.
     """
     from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare_engines
