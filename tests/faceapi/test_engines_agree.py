@@ -223,9 +223,9 @@ def save_kinds(folder: Path) -> None:
         "grey.jpg": (grey, {}), "turned.jpg": (photo, {"exif": turned}), "turned.png": (photo, {"exif": turned}),
         "one_pixel.png": (photo.resize((1, 1)), {}),
         "tiny.jpg": (photo.resize((2, 3)), {}), "thin.png": (photo.resize((1, 200)), {}),
-        "large.jpg": (photo.resize((MAX_SIDE + 1001, 3001)), {}),
-        "long.png": (clear.resize((2000, 2 * MAX_SIDE + 77)), {}),
-        "long.gif": (palette.resize((2 * MAX_SIDE + 9, 300)), {"transparency": commonest}),
+        "large.jpg": (photo.resize((MAX_SIDE + 1001, 301)), {}),
+        "long.png": (clear.resize((200, 2 * MAX_SIDE + 77)), {}),
+        "long.gif": (palette.resize((2 * MAX_SIDE + 9, 100)), {"transparency": commonest}),
     }  # fmt: skip
     for name, (image, options) in kinds.items():
         image.save(folder / name, **options)

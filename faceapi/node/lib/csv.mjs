@@ -65,7 +65,7 @@ export function prepareTarget(file) {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`${file} is a folder`);
 }
 
-/** A reader sees the whole file or none of it: written beside the target, then renamed over it. */
+/** Writes the file beside the target and renames it, so that a reader sees the whole file or none of it. */
 export function writeResults(file, results) {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {

@@ -333,7 +333,7 @@ def test_a_face_with_an_iou_of_030_is_matched() -> None:
     assert javascript("results.mjs", body) == expected
 
 
-def test_the_nearest_face_wins_then_the_surest() -> None:
+def test_the_face_with_the_highest_iou_then_score_is_chosen() -> None:
     body = """
     const at = (minX, score) => ({ box: { minX, minY: 0, maxX: minX + 2, maxY: 2 }, score });
     const wanted = { minX: 0, minY: 0, maxX: 2, maxY: 2 };

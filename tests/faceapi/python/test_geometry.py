@@ -54,7 +54,7 @@ def head(*cells: tuple[int, int, int, tuple[float, ...]]) -> NDArray[np.float32]
     return result.reshape(13, 13, 25)
 
 
-def test_a_cell_of_the_head() -> None:
+def test_a_box_is_computed_from_a_cell_of_the_head() -> None:
     [face] = faces_of(head((2, 3, 1, (0, 0, 0, 0, 2))), 800, 400, 416, 0.5)
     wide, high = ANCHORS[1] / 13
     x, y = 3.5 / 13, 2.5 / 13 * 2  # the photo is the square's upper half
@@ -69,7 +69,7 @@ def test_a_score_must_be_greater_than_the_threshold() -> None:
     assert len(faces_of(at, 416, 416, 416, 0.499)) == 1
 
 
-def test_of_two_boxes_that_overlap_the_surer_stays() -> None:
+def test_suppression_keeps_the_box_with_the_higher_score() -> None:
     near = (6, 6, 0, (0, 0, 0, 0, 1)), (6, 6, 2, (0, 0, -0.3, -0.3, 3)), (6, 6, 3, (0, 0, 0, 0, 2))
     found = faces_of(head(*near), 416, 416, 416, 0.5)
     assert [round(face.score, 3) for face in found] == [0.953, 0.881]
@@ -112,7 +112,7 @@ def test_a_crop_is_cut_at_the_photos_edges(
     assert face.has_crop(20, 20) == (rows[1] > rows[0] and columns[1] > columns[0])
 
 
-def test_the_nearest_face_wins_then_the_surest() -> None:
+def test_the_face_with_the_highest_iou_then_score_is_chosen() -> None:
     def at(left: float, score: float) -> Face:
         return Face((left, 0, left + 2, 2), score)
 
