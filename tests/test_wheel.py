@@ -103,7 +103,20 @@ def test_an_epoch_of_training(installed: Installed, shared_project: Path) -> Non
     out = installed.folder / "probe"
     splits = shared_project / "data_shared/cropped_faces_csv"
     csvs = [(f"--{part}-csv", splits / f"{part}_M1.csv") for part in ("train", "val", "test")]
-    options = ("--mode", "probe", "--epochs", 1, "--lr-head", "7e-4", "--weights", "none", "--workers", 0)
+    options = (
+        "--mode",
+        "probe",
+        "--epochs",
+        1,
+        "--lr-head",
+        "7e-4",
+        "--weights",
+        "none",
+        "--workers",
+        0,
+        "--threads",
+        1,
+    )
     arguments = [*options, *(word for pair in csvs for word in pair), "--out", out, "--project-root", shared_project]
     assert "val macro-F1" in installed.run("python", "-m", "trainable", *arguments)
     assert (out / "test_preds.csv").is_file()

@@ -9,7 +9,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
@@ -75,7 +76,6 @@ def run_own_script(
         ExperimentError: the script failed, took too long, or wrote a file that `read_results` refuses.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    before = target.read_bytes() if target.is_file() else None
     here = target.parent.resolve() == (baseline / "results").resolve()
     arguments = [
         Path("..") / ".." / split_csv.relative_to(baseline.parents[1]),
@@ -83,9 +83,17 @@ def run_own_script(
         Path("results") / target.name if here else target.resolve(),
     ]
     command: list[object] = [evaluator.node, evaluator.script, *arguments]
-    try:
+    with _restored_after_a_failure(target):
         remarks, seconds = _run(command, baseline, START_SECONDS + SECONDS_PER_ROW * rows if limit is None else limit)
         return ShardResult(read_results(target, rows), remarks, seconds)
+
+
+@contextmanager
+def _restored_after_a_failure(target: Path) -> Iterator[None]:
+    """Put the content that `target` has now back if the block raises; a file that is new then is removed."""
+    before = target.read_bytes() if target.is_file() else None
+    try:
+        yield
     except BaseException:
         if before is not None:
             target.write_bytes(before)
