@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--margins", type=float, nargs="+", default=[0, 0.25, 0.5])
     options = parser.parse_args()
     paths = ProjectPaths(options.project_root, options.project_root)
-    evaluator = prepare(FaceApiSettings(engine="node"), paths)
+    evaluator = prepare(FaceApiSettings(engine="node"), paths.faceapi_baseline)
     table = load_table(paths.faceapi_csv(options.split), paths.root, boxes=True)
     print("| border / width | rows | matched | coverage | Top-1 (matched) |\n|---:|---:|---:|---:|---:|")
     for margin in options.margins:

@@ -1,4 +1,4 @@
-"""Both engines on the same rows: what they disagree on, and what they cost."""
+"""Evaluates the same rows with both engines, and reports where they differ and how long each takes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SEED = 1337
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two engines' results of one split.
+    """The results of two engines on the same rows, compared.
 
-    `differences` has a line per row in which they disagree: one finds a face and the other none, another label or
-    `correct`, a score or an IoU further apart than the tolerances, only one can read the photo. `score` and `iou` are
-    the largest distances; `wall` and `cpu` are milliseconds per row, onnx' first.
+    `differences` has one line for each row in which the engines differ: in face_detected, pred_label or correct, in a
+    score or an IoU by more than the tolerances, or because only one engine can read the photo. `score` and `iou` are
+    the largest absolute differences. `wall` and `cpu` are milliseconds per row, of onnx and of node.
     """
 
     rows: int
@@ -41,7 +41,7 @@ class Comparison:
     cpu: tuple[float, float]
 
 
-def compare(
+def compare_engines(
     table: ImageTable,
     settings: FaceApiSettings,
     onnx: Evaluator,
@@ -51,11 +51,11 @@ def compare(
     networks_folder: Path,
     sample: int,
 ) -> Comparison:
-    """Evaluate `sample` rows of a split, drawn with a fixed seed, with both engines, one after the other.
+    """Evaluate `sample` rows of a split, drawn with a fixed seed, with one engine after the other.
 
     Args:
-        root: what the rows' paths are relative to.
-        networks_folder: where the converted networks are kept.
+        root: the folder to which the rows' paths are relative.
+        networks_folder: the cache of converted networks.
 
     Raises:
         ConfigError: the weights cannot be converted.
@@ -70,20 +70,20 @@ def compare(
     first, *first_cost = _timed(lambda: evaluate_rows([ours[i] for i in chosen], settings.score_threshold, networks))
     rows, root = [table.rows[i] for i in chosen], root.resolve()
     second, *second_cost = _timed(lambda: evaluate_with_node(rows, root, settings, node))
-    return compared(first, second, first_cost, second_cost)
+    return compare_results(first, second, first_cost, second_cost)
 
 
 def _timed(work: Callable[[], ShardResult]) -> tuple[ShardResult, float, float]:
-    """The result, seconds, and seconds of CPU in this process and its children."""
+    """Call `work`; returns its result, the seconds, and the CPU seconds of this process and its children."""
     began, before = time.perf_counter(), os.times()
     result = work()
     return result, time.perf_counter() - began, sum(os.times()[:4]) - sum(before[:4])
 
 
-def compared(
+def compare_results(
     onnx: ShardResult, node: ShardResult, onnx_cost: Sequence[float], node_cost: Sequence[float]
 ) -> Comparison:
-    """Two results of the same rows, held against each other; costs are seconds and CPU seconds."""
+    """Compare the results of the same rows; a cost is (seconds, CPU seconds) for all rows."""
     first, second = _read(onnx), _read(node)
     differences: list[str] = []
     score = iou = 0.0

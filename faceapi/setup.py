@@ -1,4 +1,4 @@
-"""What the FaceAPI evaluation needs and depends on: an engine, weights, label names (no Ray, no ONNX Runtime)."""
+"""Finds the engine and the weights of a FaceAPI evaluation, and computes its identity (no Ray, no ONNX Runtime)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from trainable.cache.hashes import ImageHashes, digest, file_digest
 from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, table_digests
 
+PACKAGE_MODELS = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
+"""The weights that come with face-api's npm package."""
+
 
 def prepare(settings: FaceApiSettings, baseline: Path) -> Evaluator:
-    """Find everything the evaluation needs; for the onnx engine that is the weights.
+    """Find the programs and weights of an evaluation; the onnx engine needs weights only.
 
     Args:
         baseline: `models/faceapi_baseline` below the project root (runbook section 2).
@@ -43,14 +46,13 @@ def prepare(settings: FaceApiSettings, baseline: Path) -> Evaluator:
     return Evaluator("script" if own else "node", find_models(settings, baseline), node, script)
 
 
-def find_models(settings: FaceApiSettings, baseline: Path) -> Path:
-    """The weights: `--faceapi-models`, else the project's own folder, else the npm package's.
+def find_models(settings: FaceApiSettings, baseline: Path, package: Path = PACKAGE_MODELS) -> Path:
+    """Find the folder with the weights: `--faceapi-models`, else `models` in `baseline`, else `package`.
 
     Raises:
-        ConfigError: there are none; names the three places.
+        ConfigError: no folder has the weights; the message names the three places.
     """
     own = baseline / "models"
-    package = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
     for folder in (settings.models,) if settings.models else (own, package):
         if has_manifests(folder):
             return folder.resolve()
@@ -69,7 +71,10 @@ def find_models(settings: FaceApiSettings, baseline: Path) -> Path:
 def faceapi_identity(
     table: ImageTable, settings: FaceApiSettings, evaluator: Evaluator, hashes: ImageHashes
 ) -> Identity:
-    """What a FaceAPI result depends on; compared key by key to say what changed."""
+    """Compute what a FaceAPI result depends on: rows and photos, weights, engine and settings.
+
+    A user's own script counts by its content. Identities are compared key by key to say what changed.
+    """
     data = {"test": table_digests(table, hashes.of(row.file for row in table.rows))}
     weights = [file_digest(file) for name in NETWORKS for file in sorted(evaluator.models.glob(f"{name}*"))]
     if evaluator.own_script:

@@ -42,9 +42,9 @@ def received(tables: Mapping[str, Any] | None) -> dict[str, ImageTable] | None:
 class StagedTrainable(tune.Trainable):
     """Trains the run of `config["job"]` and writes its artifacts with the last epoch.
 
-    The job holds the values of `trainable.base.config.make_job`. It may also hold `tables`: by part of the split, the
-    references to tables in Ray's object store, or the tables themselves. With tables and an identity, no CSV is read and no image
-    is hashed here.
+    The job holds the values of `trainable.base.config.make_job`. It may also hold `tables`: by part of the split,
+    references to tables in Ray's object store, or the tables themselves. With tables and an identity, no CSV is read
+    and no image is hashed here.
 
     A trial goes on from the checkpoint in its own run folder, which it writes with every epoch. So a killed actor, a
     killed driver and a new cluster are all the same case, and Tune's own checkpoints are needed only where Tune moves

@@ -1,10 +1,14 @@
-"""face-api's class names and the other names they go by (labels.json, which both evaluators read)."""
+"""face-api's seven expression classes, and which label of a split means which class.
+
+Both evaluators read labels.json: the classes in the order of FaceExpressionNet's outputs, and other names for them.
+"""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faceapi.contract.settings import FaceApiSettings
 from trainable.base.errors import ConfigError, Problem
@@ -16,7 +20,11 @@ LABELS = Path(__file__).with_name("labels.json")
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """A row of a split as the onnx engine wants it: `file` is absolute, `label` one of face-api's classes."""
+    """A row of a split for the onnx engine.
+
+    `path` is the photo's path as the CSV has it, `file` its absolute path, `label` one of face-api's classes, `box` the
+    face's box in stored pixels of the photo.
+    """
 
     path: str
     file: Path
@@ -25,25 +33,38 @@ class LabelledRow:
 
 
 @functools.cache
-def label_names() -> dict[str, str]:
-    """face-api's classes and the other names they go by, to the class."""
-    known = read_json(LABELS)
-    if not known:
+def _labels_json() -> dict[str, Any]:
+    """The content of labels.json.
+
+    Raises:
+        ConfigError: the file is missing or broken.
+    """
+    content = read_json(LABELS)
+    if not content:
         raise ConfigError(f"{LABELS}: missing or not JSON; is the installation whole?")
-    return {**{name: name for name in known["classes"]}, **{nfc(k): v for k, v in known["aliases"].items()}}
+    return content
+
+
+def class_names() -> tuple[str, ...]:
+    """face-api's classes in the order of FaceExpressionNet's seven outputs."""
+    return tuple(_labels_json()["classes"])
 
 
 def check_label_options(settings: FaceApiSettings) -> None:
-    """Raises ConfigError where `--faceapi-label NAME=CLASS` names a class that face-api does not have."""
-    classes = sorted(set(label_names().values()))
+    """Check the classes that `--faceapi-label NAME=CLASS` names.
+
+    Raises:
+        ConfigError: face-api has no such class.
+    """
     for name, target in settings.labels.items():
-        if target not in classes:
-            raise ConfigError(f"--faceapi-label {name}={target}: face-api has the classes {', '.join(classes)}")
+        if target not in class_names():
+            classes = ", ".join(sorted(class_names()))
+            raise ConfigError(f"--faceapi-label {name}={target}: face-api has the classes {classes}")
 
 
 def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem]:
-    """Rows whose label has no face-api class."""
-    known = _known_labels(settings)
+    """One problem for each row whose label means none of face-api's classes."""
+    known = _class_by_label(settings)
     return [
         Problem(
             f"label {row.label!r} is none of face-api's",
@@ -53,22 +74,26 @@ def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem
             f"name it with --faceapi-label '{row.label}=CLASS'",
         )
         for row in table.rows
-        if _key(row.label) not in known
+        if _comparable(row.label) not in known
     ]
 
 
 def labelled(table: ImageTable, settings: FaceApiSettings) -> list[LabelledRow]:
-    """The rows for the onnx engine, wherever it runs; all labels must be known (see `label_problems`)."""
-    known = _known_labels(settings)
+    """Translate a split's labels for the onnx engine; `label_problems` must have found none."""
+    known = _class_by_label(settings)
     return [
-        LabelledRow(row.path, row.file.absolute(), known[_key(row.label)], row.box) for row in table.rows if row.box
+        LabelledRow(row.path, row.file.absolute(), known[_comparable(row.label)], row.box)
+        for row in table.rows
+        if row.box
     ]
 
 
-def _known_labels(settings: FaceApiSettings) -> dict[str, str]:
-    """Label to class, as faceapi/lib/labels.mjs reads them: the user's names win, case does not matter."""
-    return {_key(name): target for name, target in (*label_names().items(), *settings.labels.items())}
+def _class_by_label(settings: FaceApiSettings) -> dict[str, str]:
+    """Map every label that is understood to its class. The user's names win; node/lib/labels.mjs does the same."""
+    names = {name: name for name in class_names()} | _labels_json()["aliases"] | dict(settings.labels)
+    return {_comparable(name): target for name, target in names.items()}
 
 
-def _key(label: str) -> str:
+def _comparable(label: str) -> str:
+    """Labels are compared in Unicode NFC, without regard to case and to spaces around them."""
     return nfc(label).strip().lower()

@@ -1,4 +1,4 @@
-"""What an evaluator of the baseline returns: result rows in the columns of runbook section 6."""
+"""The result rows of every evaluator of the baseline, in the columns of runbook section 6."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ RESULT_COLUMNS = ("image", "gt_label", "pred_label", "score", "face_detected", "
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What an evaluator wrote (result rows as CSV text without the header), said on stderr, and took."""
+    """The result of some rows of a split, or of all of them.
+
+    `rows` are result rows in RESULT_COLUMNS, as CSV text without the header. `remarks` are the lines that the evaluator
+    wrote on stderr, among them "unreadable: PATH: REASON" for each photo that it could not read. `seconds` is the time
+    that it took.
+    """
 
     rows: str
     remarks: str

@@ -1,4 +1,4 @@
-"""How the baseline is evaluated, and with what: settings, and an evaluator that is ready to run."""
+"""The settings of a FaceAPI evaluation, and an evaluator whose weights and programs were found."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from trainable.base.errors import ConfigError
 
 @dataclass(frozen=True)
 class FaceApiSettings:
-    """How the FaceAPI baseline is evaluated (runbook section 5.4).
+    """The options of a FaceAPI evaluation (runbook section 5.4).
 
-    `script` is a user's own evaluator, run by Node whatever `engine` says; `models` is the weights' folder, `labels`
-    are extra names for face-api's classes.
+    Args:
+        input_size: side of the detector's square input, in pixels; a multiple of 32.
+        score_threshold: a face counts as detected when the detector's score is greater, between 0 and 1.
+        script: a user's own evaluator, which Node runs whatever `engine` says.
+        models: the folder with the weights; None looks for them (`faceapi.setup.find_models`).
+        labels: extra names for face-api's classes, name to class.
+        engine: "onnx" (ONNX Runtime in Python) or "node" (face-api.js).
+
+    Raises:
+        ConfigError: a value is out of its range.
     """
 
     input_size: int = 416
@@ -36,9 +44,10 @@ class FaceApiSettings:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A ready evaluation with the weights in `models`: ours in Python ("onnx") or in Node ("node"), or a user's script.
+    """An evaluator that is ready to run with the weights in the folder `models`.
 
-    Except for "onnx", `node` runs `script`.
+    The engine is ours in Python ("onnx"), ours in Node ("node"), or a user's own script ("script"). For the last two,
+    the program `node` runs `script`.
     """
 
     engine: Literal["onnx", "node", "script"]

@@ -8,26 +8,12 @@ import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
 import { InputError, oneLine } from './lib/errors.mjs';
 import { bestFace } from './lib/geometry.mjs';
 import { labelReader } from './lib/labels.mjs';
-
-const MATCH_IOU = 0.3;
+import { resultOf, summary } from './lib/results.mjs';
 
 /** A killed parent cannot stop its children, and an orphan would go on to overwrite a later run's results. */
 function exitWithParent() {
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref();
-}
-
-function resultOf(row, face) {
-  const result = { image: row.image, gt_label: row.label, pred_label: '', score: 0, face_detected: 0, iou: 0, correct: 0 };
-  if (!face) return result;
-  return {
-    ...result,
-    pred_label: face.expression,
-    score: face.score.toFixed(6),
-    face_detected: 1,
-    iou: face.iou.toFixed(6),
-    correct: Number(face.expression === row.label),
-  };
 }
 
 async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
@@ -45,23 +31,13 @@ async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
   return outcomes;
 }
 
-function summary(outcomes, seconds) {
-  const count = (test) => outcomes.filter(test).length;
-  const matched = count(({ face }) => face && face.iou >= MATCH_IOU);
-  return (
-    `${outcomes.length} rows, ${count(({ face }) => face)} detected, ` +
-    `${matched} matched (IoU >= ${MATCH_IOU.toFixed(2)}), ` +
-    `${count(({ unreadable }) => unreadable)} unreadable, ${seconds.toFixed(1)} s`
-  );
-}
-
 async function main() {
   const started = performance.now();
   exitWithParent();
   const args = readArgs(process.argv.slice(2));
   const rows = readRows(args.csv, labelReader(args.labelMap));
   prepareTarget(args.results);
-  // Loaded only now, so that a mistake in the arguments or the CSV is told at once.
+  // Loaded only now, so that a mistake in the arguments or the CSV is reported at once.
   const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
   const findFaces = await loadFaceFinder(args.modelsDir, args);
   const outcomes = await evaluate(rows, args.projectRoot, loadPhoto, findFaces);
@@ -72,7 +48,7 @@ async function main() {
 try {
   await main();
 } catch (error) {
-  const told = error instanceof InputError;
-  console.error(`eval_faceapi: ${told ? oneLine(error.message) : error.stack}`);
-  process.exitCode = told ? 2 : 1;
+  const mistake = error instanceof InputError;
+  console.error(`eval_faceapi: ${mistake ? oneLine(error.message) : error.stack}`);
+  process.exitCode = mistake ? 2 : 1;
 }

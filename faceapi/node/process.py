@@ -1,4 +1,4 @@
-"""Running an evaluator in a Node process: one shard with ours, a whole split with a user's own."""
+"""Runs an evaluator in a Node process: ours on some rows of a split, a user's own on the whole split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
@@ -21,14 +22,18 @@ NODE_DIR = Path(__file__).resolve().parent
 """The Node evaluator's package; `npm ci` puts its dependencies there."""
 EVALUATOR = "eval_faceapi.mjs"
 START_SECONDS, SECONDS_PER_ROW = 120, 15
-"""A shard may take this long: some hundred times what it takes on a slow core."""
+"""The time limit of an evaluator; an evaluation on a slow core takes about a hundredth of it."""
 
 
 def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, evaluator: Evaluator) -> ShardResult:
-    """Evaluate some rows of a split with our evaluator, in this process' own Node.
+    """Evaluate some rows of a split with our evaluator in a new Node process.
+
+    Args:
+        rows: with boxes.
+        root: absolute path of the folder to which the rows' paths are relative.
 
     Raises:
-        ExperimentError: Node failed, took too long or wrote something else than asked.
+        ExperimentError: Node failed, took too long, or wrote a file that `read_results` refuses.
     """
     with tempfile.TemporaryDirectory(prefix="emosweep-faceapi-") as name:
         folder = Path(name)
@@ -46,25 +51,31 @@ def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, ev
 
 
 def run_own_script(
-    evaluator: Evaluator, baseline: Path, split_csv: Path, target: Path, rows: int, models: Path | None
+    evaluator: Evaluator,
+    baseline: Path,
+    split_csv: Path,
+    target: Path,
+    rows: int,
+    models: Path | None,
+    limit: float | None = None,
 ) -> ShardResult:
     """Run a user's evaluator once, exactly as runbook section 5.4 calls it.
 
-    With outputs elsewhere than in the project, the third argument is the absolute place of the results. Results that
-    were there before come back if the script fails.
+    If the results do not go to `results` in `baseline`, the third argument is their absolute path. If the script fails,
+    the results that were there before are restored.
 
     Args:
         baseline: the folder in which the script runs, `models/faceapi_baseline` below the project root.
         split_csv: the split, below the project root.
-        target: where the results are to be.
-        rows: how many rows the split has.
+        target: the path of the results file.
+        rows: the number of rows in the split.
         models: the weights' folder; None for `models` in `baseline`.
+        limit: seconds after which the script is ended; None for a limit that grows with `rows`.
 
     Raises:
-        ExperimentError: as `evaluate_rows`.
+        ExperimentError: the script failed, took too long, or wrote a file that `read_results` refuses.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    before = target.read_bytes() if target.is_file() else None
     here = target.parent.resolve() == (baseline / "results").resolve()
     arguments = [
         Path("..") / ".." / split_csv.relative_to(baseline.parents[1]),
@@ -72,9 +83,17 @@ def run_own_script(
         Path("results") / target.name if here else target.resolve(),
     ]
     command: list[object] = [evaluator.node, evaluator.script, *arguments]
-    try:
-        remarks, seconds = _run(command, baseline, START_SECONDS + SECONDS_PER_ROW * rows)
+    with _restored_after_a_failure(target):
+        remarks, seconds = _run(command, baseline, START_SECONDS + SECONDS_PER_ROW * rows if limit is None else limit)
         return ShardResult(read_results(target, rows), remarks, seconds)
+
+
+@contextmanager
+def _restored_after_a_failure(target: Path) -> Iterator[None]:
+    """Put the content that `target` has now back if the block raises; a file that is new then is removed."""
+    before = target.read_bytes() if target.is_file() else None
+    try:
+        yield
     except BaseException:
         if before is not None:
             target.write_bytes(before)
@@ -83,21 +102,26 @@ def run_own_script(
         raise
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without the allocator that Ray lends its workers: it is Python's, not Node's."""
-    return {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" or "/ray/core/" not in v}
+def node_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Copy a process's environment variables for Node, without Ray's LD_PRELOAD.
+
+    A Ray session started here preloads Ray's jemalloc into its workers (RAY_LD_PRELOAD_ON_WORKERS), for PyTorch. Node
+    would inherit it as a child of a worker, but should run on the allocator that it was built for. An LD_PRELOAD of the
+    user's own is kept.
+    """
+    return {k: v for k, v in variables.items() if k != "LD_PRELOAD" or "/ray/core/" not in v}
 
 
 def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float]:
-    """Run a command in a process group of its own, for `limit` seconds at most; its stderr, and its seconds.
+    """Run a command in a process group of its own, for at most `limit` seconds; returns its stderr and its seconds.
 
-    Whatever happens, nothing of it goes on running.
+    The whole group is ended in any case, so no child of the command goes on running.
     """
     began = time.perf_counter()
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
-        env=_environment(),
+        env=node_environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,10 +145,14 @@ def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float
 
 
 def read_results(path: Path, rows: int) -> str:
-    """The result rows of an evaluator, checked, without the header, in the columns of runbook section 6.
+    """Read and check an evaluator's results file.
+
+    Returns:
+        The rows as CSV text without the header, in RESULT_COLUMNS.
 
     Raises:
-        ExperimentError: the file is missing, lacks columns or rows, or holds something else than numbers.
+        ExperimentError: the file is missing, lacks columns, does not have `rows` rows, or has an iou or a correct that
+            is no number.
     """
     try:
         found = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))

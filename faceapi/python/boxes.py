@@ -1,4 +1,4 @@
-"""Boxes of faces: from the detector's head to the one face that a row means (face-api: src/tinyYolov2, src/classes)."""
+"""Computes face boxes from the detector's output, and chooses the face of a row (face-api: src/tinyYolov2)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trainable.data.tables import Box
 ANCHORS = np.array(
     [(1.603231, 2.094468), (6.041143, 7.080126), (2.882459, 3.518061), (4.266906, 5.178857), (9.041765, 10.66308)]
 )
-OVERLAP = 0.4
+SUPPRESSION_IOU = 0.4
 """Of two detections with a greater IoU, the one with the lower score is dropped."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """A detection: left, top, right, bottom in pixels of the decoded photo."""
+    """A detection: `box` is left, top, right, bottom in pixels of the decoded photo, `score` the detector's, 0..1."""
 
     box: Box
     score: float
 
     def crop(self, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns of the photo that the box covers, whole pixels; empty where it covers none."""
+        """Compute the rows and columns of the photo that the box covers, in whole pixels; empty if it covers none."""
         left, top = max(self.box[0], 0.0), max(self.box[1], 0.0)
         wide = math.floor(min(self.box[2] - left, width - left))
         high = math.floor(min(self.box[3] - top, height - top))
@@ -39,22 +39,25 @@ class Face:
 
 
 def faces_of(head: NDArray[np.float32], width: int, height: int, input_size: int, threshold: float) -> list[Face]:
-    """The faces of a photo, surest first.
+    """Compute the faces of a photo from the detector's output, highest score first.
 
     Args:
-        head: cells x cells x 25, five anchors of (x, y, width, height, score) each.
-        width, height: of the photo, in pixels.
-        input_size: side of the detector's input.
-        threshold: a detection's score must be greater.
+        head: float32, cells x cells x 25: for each of five anchors (x, y, width, height, score).
+        width, height: the photo's, in pixels.
+        input_size: side of the detector's input, in pixels.
+        threshold: detections with a score not above it are left out.
     """
+    scale = input_size / max(width, height)
+    # The photo's part of the padded square, as face-api rounds it.
+    inner_width, inner_height = math.floor(width * scale + 0.5), math.floor(height * scale + 0.5)
+    if not (inner_width and inner_height):
+        return []  # the photo is so thin that it has no pixel in the input
     cells = head.shape[0]
     values = head.reshape(cells, cells, len(ANCHORS), 5).astype(np.float64)
     scores = 1 / (1 + np.exp(-values[..., 4]))
     row, column, anchor = np.nonzero(scores > threshold)
     x, y, wide, high, _ = values[row, column, anchor].T
-    scale = input_size / max(width, height)
-    # The photo's part of the padded square, as face-api rounds it.
-    right, bottom = input_size / math.floor(width * scale + 0.5), input_size / math.floor(height * scale + 0.5)
+    right, bottom = input_size / inner_width, input_size / inner_height
     wide = np.exp(wide) * ANCHORS[anchor, 0] / cells * right
     high = np.exp(high) * ANCHORS[anchor, 1] / cells * bottom
     left = (column + 1 / (1 + np.exp(-x))) / cells * right - wide / 2
@@ -67,18 +70,18 @@ def faces_of(head: NDArray[np.float32], width: int, height: int, input_size: int
 
 
 def _suppressed(boxes: Sequence[Box], scores: Sequence[float]) -> list[int]:
-    """Non-maximum suppression: the indices that stay, surest first; of equal scores the later one goes first."""
+    """Non-maximum suppression: the kept indices, highest score first; of equal scores the later one goes first."""
     left = sorted(range(len(boxes)), key=scores.__getitem__)
     kept = []
     while left:
         best = left.pop()
         kept.append(best)
-        left = [index for index in left if iou(boxes[best], boxes[index]) <= OVERLAP]
+        left = [index for index in left if iou(boxes[best], boxes[index]) <= SUPPRESSION_IOU]
     return kept
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union; 0 where they do not overlap."""
+    """Compute the intersection over union; 0 where the boxes do not overlap."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if not (width > 0 and height > 0):
         return 0.0
@@ -91,9 +94,9 @@ def _area(box: Box) -> float:
 
 
 def best_face(faces: Sequence[Face], wanted: Box, scale: float) -> tuple[Face, float] | None:
-    """The face with the highest IoU with `wanted`, then the highest score, and its IoU; None where there is no face.
+    """Choose the face with the highest IoU with `wanted`, then the highest score; returns it and its IoU.
 
-    `wanted` is in stored pixels, `scale` of which span one pixel of the decoded photo.
+    `wanted` is in stored pixels, `scale` of which span one pixel of the decoded photo. Without faces, None.
     """
     ranked = [
         (iou((a * scale, b * scale, c * scale, d * scale), wanted), face) for face in faces for a, b, c, d in [face.box]

@@ -1,4 +1,4 @@
-"""The FaceAPI baseline in this process: photos in, result rows out, by ONNX Runtime (no Node, no Ray)."""
+"""The onnx engine: evaluates rows of a split in this process with ONNX Runtime, without Node and without Ray."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from dataclasses import dataclass
 
 import onnxruntime
 
-from faceapi.contract.labels import LabelledRow
+from faceapi.contract.labels import LabelledRow, class_names
 from faceapi.contract.results import ShardResult
 from faceapi.python.boxes import Face, best_face, faces_of
 from faceapi.python.networks import Networks
-from faceapi.python.photos import Photo, read_photo
+from faceapi.python.photo import Photo, read_photo
 from faceapi.python.resize import square_input
 from faceapi.python.weights import FACE_SIZE
 from trainable.data.tables import Box
 
-CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-"""In the order of FaceExpressionNet's outputs."""
-
 
 @dataclass(frozen=True)
 class Found:
-    """The face that a row means."""
+    """The face that belongs to a row: the detection, its IoU with the row's box, and its expression class."""
 
     face: Face
     iou: float
@@ -33,14 +30,14 @@ class Found:
 
 
 class FaceFinder:
-    """Both networks, one photo or face at a time: on a CPU batches take longer per image (docs/faceapi.md)."""
+    """Runs both networks, on one photo or face at a time: on a CPU, batches take longer per image."""
 
     def __init__(self, networks: Networks) -> None:
         self.input_size = networks.input_size
         self._detector, self._expression = (_session(m) for m in (networks.detector, networks.expression))
 
     def faces(self, photo: Photo, threshold: float) -> list[Face]:
-        """The photo's faces, surest first; without those that lie outside of it altogether."""
+        """Detect the photo's faces, highest score first; faces wholly outside of the photo are left out."""
         height, width = photo.pixels.shape[:2]
         source = square_input(photo.pixels, self.input_size, centred=False)
         (head,) = self._detector.run(None, {"pixels": source[None]})
@@ -48,20 +45,20 @@ class FaceFinder:
         return [face for face in found if face.has_crop(width, height)]
 
     def expression(self, photo: Photo, face: Face) -> str:
-        """The likeliest class; the first one of equals, as in face-api."""
+        """Classify a face; of equally likely classes the first one is returned, as in face-api."""
         height, width = photo.pixels.shape[:2]
         source = square_input(photo.pixels[face.crop(width, height)], FACE_SIZE, centred=True)
         (probabilities,) = self._expression.run(None, {"pixels": source[None]})
-        return CLASSES[int(probabilities[0].argmax())]
+        return class_names()[int(probabilities[0].argmax())]
 
     def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
-        """The face nearest a box in stored pixels. Only its expression is looked at."""
+        """Find the face with the highest IoU with `box` (stored pixels), and classify it alone; None without a face."""
         best = best_face(self.faces(photo, threshold), box, photo.scale)
         return Found(*best, self.expression(photo, best[0])) if best else None
 
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:
-    """On one thread: Ray runs a task per CPU."""
+    """Load a network on one thread, because Ray runs one task per CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -72,7 +69,7 @@ _loaded: dict[str, FaceFinder] = {}
 
 
 def _finder(networks: Networks) -> FaceFinder:
-    """This process' finder for these networks; loading them takes as long as several photos."""
+    """Load the networks, or return those that this process has loaded: loading takes as long as several photos."""
     if networks.key not in _loaded:
         _loaded.clear()
         _loaded[networks.key] = FaceFinder(networks)
@@ -80,9 +77,14 @@ def _finder(networks: Networks) -> FaceFinder:
 
 
 def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:
-    """Evaluate some rows of a split; the networks stay loaded for the process' next rows.
+    """Evaluate some rows of a split; the networks stay loaded for the next rows in this process.
 
-    An unreadable photo is a row without a face and a remark.
+    Args:
+        rows: with labels translated to face-api's classes.
+        threshold: a face counts as detected when its score is greater.
+
+    Returns:
+        A result row for each row. A photo that cannot be read gives a row without a face and a remark.
     """
     began = time.perf_counter()
     finder = _finder(networks)
@@ -100,7 +102,7 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
 
 
 def _result(row: LabelledRow, found: Found | None) -> tuple[object, ...]:
-    """One line, in the columns of runbook section 6."""
+    """Format one result row. `correct` compares the labels only; readers filter by IoU (runbook section 8)."""
     if found is None:
         return row.path, row.label, "", 0, 0, 0, 0
     correct = int(found.expression == row.label)

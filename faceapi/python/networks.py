@@ -1,4 +1,4 @@
-"""Both networks ready for ONNX Runtime, converted once per weights and input size."""
+"""Both networks as ONNX models, converted once for each set of weights and input size, then cached."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from trainable.base.errors import ConfigError
 from trainable.base.files import replacing
 
 VERSION = 1
-"""Part of the cache's key: raise it with every change of the graphs."""
+"""A part of the cache's keys. Increase it with every change of the graphs."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The two models as ONNX bytes, small enough (2 MB) to travel; `key` names their content."""
+    """Both models as ONNX bytes, 2 MB in all; `key` identifies their content."""
 
     detector: bytes
     expression: bytes
@@ -24,10 +24,15 @@ class Networks:
 
 
 def load_networks(models: Path, input_size: int, cache: Path) -> Networks:
-    """The networks of a weights folder, from `cache` or converted into it.
+    """Load the networks of a folder of weights from `cache`, or convert them and keep them there.
+
+    Args:
+        models: a folder with face-api's manifests and shards.
+        input_size: side of the detector's input, in pixels.
+        cache: a folder for converted networks; created when needed.
 
     Raises:
-        ConfigError: the weights cannot be read or are of another network.
+        ConfigError: the weights cannot be read, or are not face-api's.
     """
     key = f"{weights_digest(models)[:32]}-v{VERSION}"
     detector = _cached(cache / f"{DETECTOR}-{key}-{input_size}.onnx", models, DETECTOR, input_size)
@@ -36,11 +41,13 @@ def load_networks(models: Path, input_size: int, cache: Path) -> Networks:
 
 
 def _cached(file: Path, models: Path, network: str, input_size: int) -> bytes:
-    """What `file` holds, or the converted network, which is then kept there; it is moved in whole, so what is there is
-    right."""
+    """Read a converted network from `file`, or convert it and write the file.
+
+    The file is written beside its place and moved in, so a file that exists is whole.
+    """
     if file.is_file():
         return file.read_bytes()
-    from faceapi.python.graphs import detector_graph, expression_graph
+    from faceapi.python.onnx_graphs import detector_graph, expression_graph
 
     weights = load_weights(models, network)
     try:

@@ -1,4 +1,4 @@
-"""face-api's way from an image to a network's input: pad to a square, then resize bilinearly as tfjs does."""
+"""Makes a network's input from an image as face-api does: pad to a square, then resize bilinearly as tfjs does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where the outputs along one axis come from.
+    """The source pixels of the outputs along one axis.
 
     Output `begin + i` lies between the pixels `low[i]` and `high[i]`, `part[i]` of the way to `high[i]`; `low_out` and
     `high_out` are the outputs whose pixel lies in the padding. All other outputs see padding only.
@@ -25,15 +25,15 @@ class _Axis:
 
 
 def square_input(pixels: NDArray[np.uint8], size: int, *, centred: bool) -> NDArray[np.float32]:
-    """A padded, resized copy (face-api: NetInput.toBatchTensor; tfjs: resizeBilinear without aligned corners).
+    """Pad and resize an image (face-api: NetInput.toBatchTensor; tfjs: resizeBilinear without aligned corners).
 
     Args:
-        pixels: height x width x 3.
-        size: side of the result.
+        pixels: uint8, height x width x 3.
+        size: side of the result, in pixels.
         centred: whether the black padding goes to both sides (the second gets the odd pixel) or to the end only.
 
     Returns:
-        3 x size x size, 0..255.
+        float32, 3 x size x size, 0..255.
     """
     height, width = pixels.shape[:2]
     side = max(height, width)
@@ -41,7 +41,7 @@ def square_input(pixels: NDArray[np.uint8], size: int, *, centred: bool) -> NDAr
     columns = _axis(width, side, size, (side - width) // 2 if centred else 0)
     result = np.zeros((3, size, size), np.float32)
     if not (len(rows.low) and len(columns.low)):
-        return result  # so thin that all outputs fall beside it
+        return result  # the image is so thin that all outputs see padding only
     wide = _across(pixels, rows, columns)
     part = result[:, rows.begin : rows.begin + len(rows.low), columns.begin : columns.begin + len(columns.low)]
     part[:] = wide.transpose(2, 0, 1)
@@ -49,7 +49,7 @@ def square_input(pixels: NDArray[np.uint8], size: int, *, centred: bool) -> NDAr
 
 
 def _axis(length: int, side: int, size: int, offset: int) -> _Axis:
-    """The outputs that see any of `length` pixels, which begin at `offset` on a side of `side`."""
+    """Find the outputs that see any of the `length` pixels, which begin at `offset` on a square's side of `side`."""
     at = np.arange(size, dtype=np.float32) * (np.float32(side) / np.float32(size))
     low = at.astype(np.intp)
     part = at - low.astype(np.float32)
@@ -63,7 +63,7 @@ def _axis(length: int, side: int, size: int, offset: int) -> _Axis:
 
 
 def _across(pixels: NDArray[np.uint8], rows: _Axis, columns: _Axis) -> NDArray[np.float32]:
-    """Interpolated along the rows first, then between them; rows x columns x 3."""
+    """Interpolate along the rows first, then between them; returns rows x columns x 3."""
     needed, at = np.unique(np.concatenate([rows.low, rows.high]), return_inverse=True)
     dense = len(needed) == needed[-1] - needed[0] + 1
     lines = pixels[needed[0] : needed[-1] + 1] if dense else pixels[needed]

@@ -1,4 +1,4 @@
-"""face-api's weights on disk: tfjs weight manifests and the shards they name."""
+"""Reads face-api's weights from disk: tfjs weight manifests, and the shards that they name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 DETECTOR, EXPRESSION = "tiny_face_detector_model", "face_expression_model"
 NETWORKS = (DETECTOR, EXPRESSION)
 FACE_SIZE = 112
-"""Side of FaceExpressionNet's input, in pixels; the detector's is a setting."""
+"""Side of FaceExpressionNet's input, in pixels. (The side of the detector's input is a setting.)"""
 _BYTES = {"float32": 4, "uint8": 1, "uint16": 2}
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """One tensor of a manifest. `stored` is the dtype on disk; `scale` and `least` undo its quantisation, if any."""
+    """One tensor of a manifest: `stored` is its dtype on disk, `scale` and `least` undo its quantisation, if any."""
 
     name: str
     shape: tuple[int, ...]
@@ -46,10 +46,10 @@ def has_manifests(folder: Path) -> bool:
 
 
 def check_weights(folder: Path) -> None:
-    """Manifests and shards fit together, as far as names and sizes go.
+    """Check that the manifests can be read and that the shards exist in the sizes that the manifests say.
 
     Raises:
-        ConfigError: a manifest or shard is missing, cut or not what face-api writes; says which.
+        ConfigError: a manifest or shard is missing, cut or not in tfjs' format; the message says which.
     """
     for network in NETWORKS:
         for entries, shards in _groups(folder, network):
@@ -61,7 +61,7 @@ def check_weights(folder: Path) -> None:
 
 
 def weights_digest(folder: Path) -> str:
-    """Hex SHA-256 of both networks' manifests and shards."""
+    """Compute the hex SHA-256 of both networks' manifests and shards."""
     found = hashlib.sha256()
     for network in NETWORKS:
         found.update((folder / manifest_name(network)).read_bytes())
@@ -72,9 +72,9 @@ def weights_digest(folder: Path) -> str:
 
 
 def load_weights(folder: Path, network: str) -> dict[str, NDArray[np.float32]]:
-    """The network's tensors by name, in tfjs' layouts (filters: height, width, in, out), dequantised.
+    """Load a network's tensors, float32, by name, in tfjs' layouts (filters: height, width, in, out).
 
-    As tfjs does it: value * scale + min in double precision, then rounded to float32.
+    Quantised values are restored as in tfjs: value * scale + min in double precision, then rounded to float32.
 
     Raises:
         ConfigError: see `check_weights`.
@@ -94,7 +94,7 @@ def load_weights(folder: Path, network: str) -> dict[str, NDArray[np.float32]]:
 
 
 def _groups(folder: Path, network: str) -> list[tuple[list[_Entry], list[Path]]]:
-    """A manifest's groups: the tensors, and the shards that hold them back to back."""
+    """Read a manifest's groups: tensors, and the shards that hold them one after the other."""
     manifest = folder / manifest_name(network)
     try:
         groups = json.loads(manifest.read_text(encoding="utf-8-sig"))

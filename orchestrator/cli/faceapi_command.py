@@ -1,4 +1,4 @@
-"""`python -m orchestrator faceapi`: which engine would run with which weights, and whether both engines agree."""
+"""`python -m orchestrator faceapi` shows the engine and the weights; with `--compare`, where both engines differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ SHOWN = 10
 
 
 def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console) -> None:
-    """Raises ConfigError where the chosen engine cannot run."""
+    """Print the engine, the weights and the place of Node.
+
+    Raises:
+        ConfigError: the chosen engine cannot run.
+    """
     evaluator = prepare(settings, paths.faceapi_baseline)
     node = shutil.which("node") or "not on the PATH (needed by --faceapi-engine node and --faceapi-script only)"
     for name, value in (("engine", evaluator.engine), ("weights", evaluator.models), ("node", node)):
@@ -31,13 +35,13 @@ def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console)
 def show_comparison(
     experiments: Sequence[Experiment], settings: FaceApiSettings, paths: ProjectPaths, console: Console, sample: int
 ) -> bool:
-    """Print where the engines differ on each split's sample; whether they agree.
+    """Print where the engines differ on a sample of each split; returns whether they agree.
 
     Raises:
-        ConfigError, InputError: an engine or the data are not there.
+        ConfigError, InputError: an engine or the data are missing.
         ExperimentError: Node failed.
     """
-    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare
+    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare_engines
 
     if sample < 1:
         raise ConfigError(f"--sample must be at least 1, not {sample}")
@@ -47,7 +51,7 @@ def show_comparison(
     node = prepare(replace(plain, engine="node"), paths.faceapi_baseline)
     agree = True
     for split, table in inputs.faceapi.items():
-        found = compare(
+        found = compare_engines(
             table, plain, inputs.evaluator, node, root=paths.root, networks_folder=paths.networks, sample=sample
         )
         agree = agree and not found.differences

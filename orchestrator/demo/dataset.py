@@ -26,6 +26,7 @@ from orchestrator.demo.domains import STREET, STUDIO, Domain
 from orchestrator.demo.expressions import KOREAN, LABELS
 from orchestrator.demo.geometry import Box
 from orchestrator.demo.photos import photo_generator, take_photo
+from trainable.data.tables import BOX_COLUMNS
 
 FORMAT = 1
 """Raised when the same seed and size no longer give the same files."""
@@ -36,7 +37,6 @@ PHOTOS = "data_raw/photos"
 CROPS = "data_shared/cropped_faces_160"
 CROP_CSV = "data_shared/cropped_faces_csv"
 PHOTO_CSV = "data_shared/splits_csv"
-BOX_COLUMNS = ("minX", "minY", "maxX", "maxY")
 POOL_FROM = 48
 """Fewer photos than this are drawn in this process: starting others would take longer."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from orchestrator.execution.allocation import Allocation, Allocator, Cluster
 from orchestrator.execution.bookkeeping import StopNotes, forget

@@ -4,12 +4,8 @@ import path from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 
+import { BOX_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, RESULT_COLUMNS } from './contract.mjs';
 import { InputError, oneLine } from './errors.mjs';
-
-const IMAGE_COLUMNS = ['path', 'image', 'img', 'src'];
-const LABEL_COLUMNS = ['label_en', 'orig_kor', 'label'];
-const BOX_COLUMNS = ['minX', 'minY', 'maxX', 'maxY'];
-const RESULT_COLUMNS = ['image', 'gt_label', 'pred_label', 'score', 'face_detected', 'iou', 'correct'];
 
 function readTable(file) {
   let header = [];
@@ -69,7 +65,7 @@ export function prepareTarget(file) {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`${file} is a folder`);
 }
 
-/** A reader sees the whole file or none of it: written beside the target, then renamed over it. */
+/** Writes the file beside the target and renames it, so that a reader sees the whole file or none of it. */
 export function writeResults(file, results) {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {

@@ -1,7 +1,7 @@
-/** A mistake in what the evaluator was given: told in one line, exit code 2, no stack trace. */
+/** A mistake in the evaluator's input. It is reported in one line without a stack trace, and the exit code is 2. */
 export class InputError extends Error {}
 
-/** Decoder messages run over several lines; every message here is told in one. */
+/** Puts a message of several lines, as decoders write them, into one line. */
 export function oneLine(text) {
   return String(text).replace(/\s+/g, ' ').trim();
 }

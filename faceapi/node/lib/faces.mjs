@@ -7,7 +7,7 @@ import faceapi from '@vladmandic/face-api/dist/face-api.node-wasm.js';
 
 import { InputError, oneLine } from './errors.mjs';
 
-// face-api's own tfjs: a second copy would have no backend, and its tensors would be strangers to the networks.
+// This is face-api's own tfjs. A second copy would have no backend, and the networks would not accept its tensors.
 const { tf } = faceapi;
 const { tinyFaceDetector, faceExpressionNet } = faceapi.nets;
 
@@ -16,7 +16,7 @@ async function startBackend() {
   tf.setWasmPaths(path.dirname(wasm) + path.sep);
   await tf.setBackend('wasm');
   await tf.ready();
-  // tfjs falls back to its plain JavaScript backend in silence, which is about twelve times slower.
+  // Without a word, tfjs would fall back to its plain JavaScript backend, which is many times slower.
   if (tf.getBackend() !== 'wasm') throw new Error(`the wasm backend did not start (got "${tf.getBackend()}")`);
 }
 
@@ -35,9 +35,9 @@ async function loadNetwork(network, modelsDir) {
 }
 
 /**
- * The square input is padded, so a detection may lie wholly outside the photo. face-api crops nothing for it, yet
- * hands out its expressions by position: later faces would get their neighbour's. Pairs them by crop instead, and
- * leaves out the faces that have none.
+ * Pairs detections with their expressions, and leaves out the detections that lie wholly outside the photo. (The square
+ * input is padded, so there are some.) face-api makes no crop for them, but assigns expressions by position, so that
+ * later faces would get the expressions of their neighbours.
  */
 export function pairWithCrops(found, width, height) {
   const cropped = found.filter(({ detection }) => {
@@ -45,6 +45,12 @@ export function pairWithCrops(found, width, height) {
     return crop.width > 0 && crop.height > 0;
   });
   return cropped.map(({ detection }, index) => ({ detection, expressions: found[index].expressions }));
+}
+
+/** Whether the shorter side of a photo rounds to no pixel of the input; face-api would divide by it. */
+function isTooThin({ width, height }, inputSize) {
+  const scale = inputSize / Math.max(width, height);
+  return Math.round(Math.min(width, height) * scale) === 0;
 }
 
 function toFace({ detection: { box, score }, expressions }, scale) {
@@ -55,13 +61,15 @@ function toFace({ detection: { box, score }, expressions }, scale) {
   };
 }
 
-/** Loads both networks; returns photo -> its faces, each {box, score, expression}, boxes in stored pixels. */
+/** Loads both networks; returns a function from a photo to its faces: {box, score, expression}, boxes in stored pixels. */
 export async function loadFaceFinder(modelsDir, { inputSize, scoreThreshold }) {
   await startBackend();
   for (const network of [tinyFaceDetector, faceExpressionNet]) await loadNetwork(network, modelsDir);
   const options = new faceapi.TinyFaceDetectorOptions({ inputSize, scoreThreshold });
 
-  return async ({ pixels, width, height, scale }) => {
+  return async (photo) => {
+    if (isTooThin(photo, inputSize)) return [];
+    const { pixels, width, height, scale } = photo;
     const tensor = tf.tensor3d(pixels, [height, width, 3], 'int32');
     try {
       const found = await faceapi.detectAllFaces(tensor, options).withFaceExpressions();

@@ -12,8 +12,8 @@ function area(box) {
 }
 
 /**
- * The face nearest the wanted box, as {...face, iou}; null if there is none. The score breaks ties, so that
- * the choice does not depend on the detector's order even where no face touches the box.
+ * Chooses the face with the highest IoU with the wanted box; returns {...face, iou}, or null if there is no face. The
+ * score breaks ties, so that the choice does not depend on the detector's order where no face touches the box.
  */
 export function bestFace(faces, wanted) {
   const ranked = faces.map((face) => ({ ...face, iou: iou(face.box, wanted) }));

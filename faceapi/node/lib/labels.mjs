@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
 
+import { ALIASES, CLASSES } from './contract.mjs';
 import { InputError, oneLine } from './errors.mjs';
-
-// Python reads the same file, so both sides always agree on what a label means.
-const { classes: CLASSES, aliases: ALIASES } = JSON.parse(
-  readFileSync(new URL('../../contract/labels.json', import.meta.url), 'utf8'),
-);
 
 /** Korean labels arrive decomposed from some tools, English ones in any case. */
 function key(label) {

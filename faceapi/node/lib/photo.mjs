@@ -3,23 +3,15 @@ import path from 'node:path';
 
 import sharp from 'sharp';
 
-import { decodeBmp, isBmp } from './bmp.mjs';
+import { MAX_PIXELS, MAX_SIDE } from './contract.mjs';
 import { oneLine } from './errors.mjs';
 
 // One decoding thread and no operation cache: shards run side by side, and memory must stay flat.
 sharp.concurrency(1);
 sharp.cache(false);
 
-// The wasm heap ends at 4 GB, which takes the whole process down: the detector pads to a square and works on
-// several 32-bit copies of it, so a photo of 90 megapixels is too much. Only photos beyond this are thinned out. That
-// is what face-api's own resizing does, which looks at no more than four pixels of the photo for one of its input.
-const MAX_SIDE = 6000;
-
-// sharp reads more, drawings among them; these are the ones that the onnx engine reads too ("raw" is our own BMP).
-const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif', 'raw'];
-// A TIFF may hold anything. Numbers of 32 bits have no agreed white, and from CIELAB libvips never comes back.
-const SPACES = ['srgb', 'rgb16', 'b-w', 'grey16', 'cmyk'];
-const DEPTHS = ['uchar', 'ushort'];
+// sharp reads more formats; these are the ones that the onnx engine reads too.
+const FORMATS = ['jpeg', 'png', 'webp', 'gif'];
 
 /** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
 async function readBytes(root, image) {
@@ -35,7 +27,13 @@ async function readBytes(root, image) {
   throw new Error('no such file');
 }
 
-/** Every step-th pixel of every step-th row, from the first on; a rest at the ends is left out. */
+/**
+ * Keeps every step-th pixel of every step-th row, from the first on; a remainder at the ends is left out.
+ *
+ * The wasm heap ends at 4 GB, and running out of it ends the whole process: the detector pads to a square and works on
+ * several 32-bit copies of it, so a photo of 90 megapixels is too much. face-api's own resizing loses as much: it looks
+ * at no more than four pixels of the photo for one pixel of its input.
+ */
 function thinned({ data, info }, step) {
   const width = Math.floor(info.width / step) || 1;
   const height = Math.floor(info.height / step) || 1;
@@ -50,32 +48,24 @@ function thinned({ data, info }, step) {
   return { pixels, width, height, scale: step };
 }
 
-function open(bytes) {
-  const options = { failOn: 'error', ignoreIcc: true };
-  if (!isBmp(bytes)) return sharp(bytes, options);
-  const { data, width, height } = decodeBmp(bytes);
-  return sharp(data, { ...options, raw: { width, height, channels: 3 } });
-}
-
 /**
- * {pixels, width, height, scale}: 8-bit RGB, and how many stored pixels one of its pixels spans; {reason} if the
- * photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation is NOT
+ * Resolves to {pixels, width, height, scale}: 8-bit RGB, and how many stored pixels one of its pixels spans; to {reason}
+ * if the photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation is NOT
  * applied: the boxes of the CSV are in stored pixels, and an upright copy would be of another frame.
  */
 export async function loadPhoto(root, image) {
   try {
-    const photo = open(await readBytes(root, image));
+    const bytes = await readBytes(root, image);
+    const photo = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS });
     const stored = await photo.metadata();
     if (!FORMATS.includes(stored.format)) throw new Error('unsupported image format');
-    if (!SPACES.includes(stored.space) || !DEPTHS.includes(stored.depth)) {
-      throw new Error(`unsupported colours: ${stored.space}, ${stored.depth}`);
-    }
+    // Pillow and libvips convert inks to different colours.
+    if (stored.space === 'cmyk') throw new Error('unsupported colours: cmyk');
     const { data, info } = await photo
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
     const step = Math.ceil(Math.max(info.width, info.height) / MAX_SIDE);
     if (step > 1) return thinned({ data, info }, step);
     return { pixels: data, width: info.width, height: info.height, scale: 1 };

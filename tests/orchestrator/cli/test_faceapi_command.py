@@ -1,31 +1,24 @@
-"""`python -m orchestrator faceapi`: what would run, and whether both engines agree."""
+"""`python -m orchestrator faceapi` shows the engine and the weights; with `--compare`, where the engines differ."""
 
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 import pytest
 from by_hand import Cli
+from installed import MODELS, needs_node, needs_weights
 from PIL import Image
 
-from faceapi.node.process import NODE_DIR
 
-PACKAGE = NODE_DIR / "node_modules/@vladmandic/face-api/model"
-needs_node = pytest.mark.skipif(
-    shutil.which("node") is None or not PACKAGE.is_dir(), reason="needs node and `npm ci` in faceapi/"
-)
-
-
-@pytest.mark.skipif(not PACKAGE.is_dir(), reason="needs `npm ci` in faceapi/ for face-api's weights")
+@needs_weights
 def test_the_setup_without_node(project: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     done = cli("faceapi", "--project-root", project)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(maxsplit=1)[0] for line in done.stdout.splitlines()] == ["engine:", "weights:", "node:"]
     assert "onnx" in done.stdout
-    assert str(PACKAGE.resolve()) in done.stdout
+    assert str(MODELS.resolve()) in done.stdout
     assert "not on the PATH" in done.stdout
     refused = cli("faceapi", "--project-root", project, "--compare")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
@@ -54,3 +47,13 @@ def test_engines_that_agree_and_one_that_reads_less(project: Path, cli: Cli) -> 
     assert done.returncode == 1
     assert "1 unreadable; 1 row(s) differ" in done.stdout
     assert "row 2, data_raw/photos/M1/1.jpg: unreadable no / yes (onnx / node)" in done.stdout
+
+
+@needs_node
+@pytest.mark.node
+def test_photos_of_extreme_sizes_are_compared_too(project: Path, cli: Cli) -> None:
+    for number, size in enumerate([(1000, 1), (1, 1000), (1, 1)]):
+        Image.effect_noise(size, 80).convert("RGB").save(project / f"data_raw/photos/M1/{number}.jpg")
+    done = cli("faceapi", "--project-root", project, "--compare")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "M1: 3 of 3 rows, 0 detected, 0 unreadable; 0 row(s) differ" in done.stdout

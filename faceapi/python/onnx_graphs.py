@@ -1,4 +1,4 @@
-"""TinyFaceDetector and FaceExpressionNet as ONNX graphs (face-api: src/tinyYolov2, src/faceFeatureExtractor).
+"""Builds TinyFaceDetector and FaceExpressionNet as ONNX graphs (face-api: src/tinyYolov2, src/faceFeatureExtractor).
 
 Spatial sizes are fixed, so that every padding is explicit and ONNX Runtime may choose its blocked layout; the batch
 is free.
@@ -24,7 +24,7 @@ _SLOPE = 0.1
 
 
 class _Graph:
-    """Nodes put one after another; each method returns the name of its output."""
+    """Collects nodes one after another; each method adds some and returns the name of its output."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -42,7 +42,7 @@ class _Graph:
         return name
 
     def normalised(self, source: str, mean: Sequence[float]) -> str:
-        """(pixel - mean) / 255, per channel."""
+        """Compute (pixel - mean) / 255 for each channel."""
         centred = self.node("Sub", [source, self.constant(np.array(mean, np.float32).reshape(1, 3, 1, 1))])
         return self.node("Div", [centred, self.constant(np.array(255, np.float32))])
 
@@ -52,7 +52,7 @@ class _Graph:
         return self.node("Conv", [source, filters, bias], strides=[stride, stride], pads=list(pads))
 
     def separable(self, source: str, name: str, *, stride: int = 1, pads: Sequence[int] = (1, 1, 1, 1)) -> str:
-        """A depthwise convolution without bias, then a pointwise one with it."""
+        """Add a depthwise convolution without bias, then a pointwise convolution with bias."""
         depthwise = self.weights[f"{name}/depthwise_filter"]
         filters = self.constant(depthwise.transpose(2, 3, 0, 1))
         wide = self.node(
@@ -84,7 +84,7 @@ class _Graph:
 
 
 def detector_graph(weights: Weights, input_size: int) -> bytes:
-    """TinyFaceDetector: pixels (batch, 3, input_size, input_size) float32 0..255 to the head (batch, cells, cells, 25).
+    """Build TinyFaceDetector: pixels (batch, 3, input_size, input_size) float32 0..255 to (batch, cells, cells, 25).
 
     The first convolution is unpadded; the poolings round up (tfjs' "same").
 
@@ -106,7 +106,7 @@ def detector_graph(weights: Weights, input_size: int) -> bytes:
 
 
 def expression_graph(weights: Weights) -> bytes:
-    """FaceExpressionNet: pixels (batch, 3, 112, 112) float32 0..255 to probabilities (batch, 7), in face-api's order.
+    """Build FaceExpressionNet: pixels (batch, 3, 112, 112) float32 0..255 to seven probabilities in face-api's order.
 
     Raises:
         KeyError: a tensor is missing.
@@ -124,7 +124,7 @@ def expression_graph(weights: Weights) -> bytes:
 
 
 def _dense_block(graph: _Graph, source: str, name: str, *, first: bool) -> str:
-    """Four convolutions; each sees the sum of those before it. The first one halves the sides."""
+    """Add four convolutions, each on the sum of those before it. The first one halves the sides."""
     halve = graph.conv if first else graph.separable
     # An even side at stride 2 is padded at its end only.
     out1 = graph.relu(halve(source, f"{name}/conv0", stride=2, pads=(0, 0, 1, 1)))

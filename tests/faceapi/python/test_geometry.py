@@ -1,4 +1,4 @@
-"""The arithmetic of face-api: padding and resizing, decoding the head, suppression, crops, the choice of a face."""
+"""face-api's arithmetic: padding and resizing, boxes from the detector's output, suppression, crops."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_padding_and_resizing(height: int, width: int, size: int, centred: bool,
     np.testing.assert_array_equal(found, plain_input(pixels, size, centred))
 
 
-def head(*cells: tuple[int, int, int, tuple[float, float, float, float, float]]) -> NDArray[np.float32]:
+def head(*cells: tuple[int, int, int, tuple[float, ...]]) -> NDArray[np.float32]:
     """A head of 13 x 13 cells without faces but (row, column, anchor, values)."""
     result = np.full((13, 13, 5, 5), -20, np.float32)
     for row, column, anchor, values in cells:
@@ -54,7 +54,7 @@ def head(*cells: tuple[int, int, int, tuple[float, float, float, float, float]])
     return result.reshape(13, 13, 25)
 
 
-def test_a_cell_of_the_head() -> None:
+def test_a_box_is_computed_from_a_cell_of_the_head() -> None:
     [face] = faces_of(head((2, 3, 1, (0, 0, 0, 0, 2))), 800, 400, 416, 0.5)
     wide, high = ANCHORS[1] / 13
     x, y = 3.5 / 13, 2.5 / 13 * 2  # the photo is the square's upper half
@@ -69,10 +69,29 @@ def test_a_score_must_be_greater_than_the_threshold() -> None:
     assert len(faces_of(at, 416, 416, 416, 0.499)) == 1
 
 
-def test_of_two_boxes_that_overlap_the_surer_stays() -> None:
+def test_suppression_keeps_the_box_with_the_higher_score() -> None:
     near = (6, 6, 0, (0, 0, 0, 0, 1)), (6, 6, 2, (0, 0, -0.3, -0.3, 3)), (6, 6, 3, (0, 0, 0, 0, 2))
     found = faces_of(head(*near), 416, 416, 416, 0.5)
     assert [round(face.score, 3) for face in found] == [0.953, 0.881]
+
+
+@pytest.mark.parametrize(("overlap", "kept"), [(0.39, 2), (0.41, 1)])
+def test_boxes_are_suppressed_from_an_iou_of_040(overlap: float, kept: int) -> None:
+    """Two boxes with the same centre and height; the ratio of their widths is their IoU."""
+
+    def centred(
+        anchor: int, width: float, score: float
+    ) -> tuple[int, int, int, tuple[float, float, float, float, float]]:
+        wide, high = ANCHORS[anchor]
+        return 6, 6, anchor, (0, 0, math.log(width / wide), math.log(4 / high), score)
+
+    found = faces_of(head(centred(0, 4, 2), centred(1, 4 * overlap, 1)), 416, 416, 416, 0.5)
+    assert len(found) == kept
+
+
+@pytest.mark.parametrize("size", [(1000, 1), (1, 1000)])
+def test_a_photo_without_a_pixel_in_the_input_has_no_face(size: tuple[int, int]) -> None:
+    assert faces_of(head((1, 1, 0, (0, 0, 0, 0, 5))), *size, 416, 0.5) == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +112,7 @@ def test_a_crop_is_cut_at_the_photos_edges(
     assert face.has_crop(20, 20) == (rows[1] > rows[0] and columns[1] > columns[0])
 
 
-def test_the_nearest_face_wins_then_the_surest() -> None:
+def test_the_face_with_the_highest_iou_then_score_is_chosen() -> None:
     def at(left: float, score: float) -> Face:
         return Face((left, 0, left + 2, 2), score)
 

@@ -1,4 +1,4 @@
-"""face-api's weights: both namings, every way of storing a number, every way of being broken; the cache of graphs."""
+"""Reading face-api's weights: both namings, every storage, every kind of damage; the cache of networks."""
 
 from __future__ import annotations
 
@@ -8,46 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from installed import MODELS, needs_weights
+from weight_files import small, tensor, write
 
-from faceapi.contract.settings import FaceApiSettings
-from faceapi.node.process import NODE_DIR
 from faceapi.python.networks import load_networks
 from faceapi.python.weights import NETWORKS, check_weights, load_weights
-from faceapi.setup import find_models
-from orchestrator.planning.paths import ProjectPaths
 from trainable.base.errors import ConfigError
-
-PACKAGE = NODE_DIR / "node_modules" / "@vladmandic" / "face-api" / "model"
-needs_package = pytest.mark.skipif(not PACKAGE.is_dir(), reason="needs `npm ci` in faceapi/ for face-api's weights")
-
-
-def write(folder: Path, network: str, groups: list[dict[str, Any]], **files: bytes) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{network}-weights_manifest.json").write_text(json.dumps(groups), encoding="utf-8")
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-
-
-def tensor(name: str, count: int, kind: str = "", scale: float = 1, least: float = 0) -> dict[str, Any]:
-    quantised = {"quantization": {"dtype": kind, "scale": scale, "min": least}} if kind else {}
-    return {"name": name, "shape": [count], "dtype": "float32", **quantised}
-
-
-def small(folder: Path) -> Path:
-    """Weights of no network, but whole."""
-    for network in NETWORKS:
-        write(folder, network, [{"paths": [f"{network}-shard1"], "weights": [tensor("a", 2)]}])
-        (folder / f"{network}-shard1").write_bytes(np.array([1, 2], "<f4").tobytes())
-    return folder
 
 
 def shard1_copy(folder: Path) -> Path:
     """The npm package's weights as face-api.js of old names them."""
     folder.mkdir(parents=True)
     for network in NETWORKS:
-        manifest = json.loads((PACKAGE / f"{network}-weights_manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((MODELS / f"{network}-weights_manifest.json").read_text(encoding="utf-8"))
         manifest[0]["paths"] = [f"{network}-shard1"]
-        write(folder, network, manifest, **{f"{network}-shard1": (PACKAGE / f"{network}.bin").read_bytes()})
+        write(folder, network, manifest, **{f"{network}-shard1": (MODELS / f"{network}.bin").read_bytes()})
     return folder
 
 
@@ -87,40 +62,20 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("cache/*"))
 
 
-def test_the_three_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faceapi.setup.NODE_DIR", tmp_path / "node")
-    paths = ProjectPaths(tmp_path / "project", tmp_path)
-    option, own = tmp_path / "option", tmp_path / "project/models/faceapi_baseline/models"
-    package = tmp_path / "node/node_modules/@vladmandic/face-api/model"
-    with pytest.raises(ConfigError) as caught:
-        find_models(FaceApiSettings(), paths.faceapi_baseline)
-    for place in ("--faceapi-models", str(own), str(package)):
-        assert place in str(caught.value)
-    for place in (package, own):
-        small(place)
-        assert find_models(FaceApiSettings(), paths.faceapi_baseline) == place
-    assert find_models(FaceApiSettings(models=small(option)), paths.faceapi_baseline) == option
-    (option / f"{NETWORKS[0]}-weights_manifest.json").unlink()
-    with pytest.raises(ConfigError) as caught:
-        find_models(FaceApiSettings(models=option), paths.faceapi_baseline)
-    for place in (f"--faceapi-models {option}", str(own), str(package)):
-        assert place in str(caught.value)
-
-
-@needs_package
+@needs_weights
 def test_both_namings_make_the_same_networks_and_one_conversion_is_kept(tmp_path: Path) -> None:
-    package = load_networks(PACKAGE, 416, tmp_path / "a")
+    package = load_networks(MODELS, 416, tmp_path / "a")
     shards = load_networks(shard1_copy(tmp_path / "models"), 416, tmp_path / "b")
     assert (package.detector, package.expression) == (shards.detector, shards.expression)
     kept = sorted((tmp_path / "a").iterdir())
     assert len(kept) == 2
     before = [file.stat().st_mtime_ns for file in kept]
-    assert load_networks(PACKAGE, 416, tmp_path / "a") == package
+    assert load_networks(MODELS, 416, tmp_path / "a") == package
     assert [file.stat().st_mtime_ns for file in sorted((tmp_path / "a").iterdir())] == before
-    assert load_networks(PACKAGE, 224, tmp_path / "a").detector != package.detector
+    assert load_networks(MODELS, 224, tmp_path / "a").detector != package.detector
 
 
-@needs_package
+@needs_weights
 def test_other_weights_are_not_taken_from_the_cache(tmp_path: Path) -> None:
     models = shard1_copy(tmp_path / "models")
     first = load_networks(models, 160, tmp_path / "cache")
