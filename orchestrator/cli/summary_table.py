@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.reporting.formats import METHODS, duration, percent, score
 from orchestrator.reporting.results import Result
-from orchestrator.reporting.summary import METHODS, duration, percent, score
 
 _LEGEND = (
     "F1: macro-F1; val: at the best epoch. Below ours, dim: the runbook's published.\n"
