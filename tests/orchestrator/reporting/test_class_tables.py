@@ -6,7 +6,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.reporting.class_tables import PER_CLASS_COLUMNS, confusion_table, per_class_table, row_shares
@@ -21,6 +21,7 @@ def predictions(pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["true", "pred"], dtype=str)
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_tables_agree_with_the_metrics_of_training_to_the_last_bit(pairs: list[tuple[str, str]]) -> None:
     true, predicted = [t for t, _ in pairs], [p for _, p in pairs]
@@ -31,6 +32,7 @@ def test_tables_agree_with_the_metrics_of_training_to_the_last_bit(pairs: list[t
     assert per_class.to_dict("records") == [{"class": name, **expected[name]} for name in CLASSES]
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_rows_of_shares_add_up_to_one_or_have_no_support(pairs: list[tuple[str, str]]) -> None:
     counts = confusion_table(predictions(pairs), CLASSES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from by_hand import FACEAPI_COLUMNS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.reporting.faceapi_counts import ALL, COLUMNS, count_rows, is_matched
@@ -37,6 +37,7 @@ def outcome(row: tuple[str, str, str, str, str]) -> str:
     return "correct" if correct == "1" else "wrong"
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_counts_are_those_of_a_loop_over_the_rows(rows: list[tuple[str, str, str, str, str]]) -> None:
     table = count_rows(frame(rows), REMARKS)

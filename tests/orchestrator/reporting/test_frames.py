@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.reporting.frames import read_rows, rounded, write_frame
@@ -41,6 +41,7 @@ def test_labels_stay_as_they_are(encoding: str, end: str, tmp_path: Path) -> Non
     assert rows["path"].tolist() == rows["true"].tolist() == AWKWARD
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(LABELS, LABELS), max_size=5))
 def test_a_written_frame_is_the_file_of_pythons_csv_writer(rows: list[tuple[str, str]], folder: Path) -> None:
     write_frame(folder / "out.csv", pd.DataFrame(rows, columns=["path", "true"]))

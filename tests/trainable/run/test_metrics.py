@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
@@ -32,6 +32,7 @@ def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
     assert metrics["macro_f1"] == pytest.approx(1 / 3)
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_metrics_are_those_of_counting_by_hand(pairs: list[tuple[str, str]]) -> None:
     metrics = classification_metrics([t for t, _ in pairs], [p for _, p in pairs], CLASSES)
@@ -47,6 +48,7 @@ def test_metrics_are_those_of_counting_by_hand(pairs: list[tuple[str, str]]) -> 
     assert metrics["accuracy"] == pytest.approx(sum(t == p for t, p in pairs) / len(pairs))
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_confusion_counts_have_true_classes_down_and_predicted_across(pairs: list[tuple[str, str]]) -> None:
     counts = confusion_counts([t for t, _ in pairs], [p for _, p in pairs], CLASSES)
@@ -69,6 +71,7 @@ def labelled(draw: st.DrawFn) -> tuple[list[str], list[str], list[str]]:
 
 
 @pytest.mark.filterwarnings("ignore:A single label was found:UserWarning")
+@settings(deadline=None)
 @given(labelled())
 def test_metrics_are_scikit_learns_to_the_last_bit(case: tuple[list[str], list[str], list[str]]) -> None:
     """Reports use scikit-learn and every epoch uses numpy, so their figures must be the same."""
