@@ -20,7 +20,7 @@ _LEGEND = (
 
 
 def print_summary(console: Console, results: Sequence[Result]) -> None:
-    """The table in 80 columns: ours, and below it, dim, what the runbook published."""
+    """Print the results in 80 columns, with the runbook's published figures dim below them, and then the notes."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)  # one space between: with hours it needs them all
     for name in ("Split", "Method"):
         table.add_column(name, no_wrap=True)
