@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image, ImageOps
 
 from faceapi.contract.results import RESULT_COLUMNS
@@ -50,9 +51,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             rows = [bordered(row, margin, Path(name)) for row in table.rows]
             found = evaluate_rows(rows, Path(name), FaceApiSettings(), evaluator).rows.splitlines()
-        results = [dict(zip(RESULT_COLUMNS, line.split(","), strict=True)) for line in found]
-        matched = [row for row in results if is_matched(row)]
-        right = sum(int(row["correct"]) for row in matched)
+        results = pd.DataFrame([line.split(",") for line in found], columns=list(RESULT_COLUMNS))
+        matched = results[is_matched(results)]
+        right = matched["correct"].astype(int).sum()
         shares = f"{100 * len(matched) / len(rows):.2f}% | {100 * right / max(1, len(matched)):.2f}%"
         print(f"| {margin:g} | {len(rows)} | {len(matched)} | {shares} |", flush=True)
 

@@ -1,4 +1,4 @@
-"""The machine's cache on the terminal, in 80 columns (no torch, no Ray)."""
+"""The table of `python -m orchestrator cache` in 80 columns. It needs neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from trainable.cache.folder import (
 
 @dataclass(frozen=True)
 class Kept:
-    """One folder of the cache: rows of one kind. `used` is in seconds since 1970."""
+    """A folder of the cache, which holds rows of one kind; `size` is in bytes and `used` in seconds since 1970."""
 
     what: str
     made_by: str
@@ -39,10 +39,10 @@ class Kept:
 
 
 def usable_root() -> Path:
-    """The cache's folder, which need not be there yet.
+    """Find the cache's folder, which need not exist yet.
 
     Raises:
-        ConfigError: it is a file, or one of its variables has a wrong value.
+        ConfigError: the folder's path is a file, or an environment variable of the cache has a wrong value.
     """
     root = cache_root()
     if root.exists() and not root.is_dir():
@@ -51,7 +51,7 @@ def usable_root() -> Path:
 
 
 def kept(root: Path) -> list[Kept]:
-    """What there is: images, then features by stage, the last used first."""
+    """List the folders of the cache: images first, then features by stage; among equals the last used first."""
     by_folder = sorted(segment_files(root), key=lambda segment: segment.path.parent)
     groups = [_describe(folder, list(some)) for folder, some in groupby(by_folder, lambda segment: segment.path.parent)]
     return sorted(groups, key=lambda group: (not group.what.startswith("images"), group.what, -group.used))
@@ -73,7 +73,7 @@ def _describe(folder: Path, segments: Sequence[SegmentFile]) -> Kept:
 
 
 def _rows(path: Path) -> int:
-    """Rows of a segment; none where it is not whole."""
+    """Count the rows of a segment; a segment that cannot be read has none."""
     import pyarrow as pa
 
     try:
@@ -84,7 +84,7 @@ def _rows(path: Path) -> int:
 
 
 def print_cache(console: Console) -> None:
-    """What the cache holds, of what size, and when it was used."""
+    """Print a row for each folder of the cache, then the total, the limit and the place."""
     root, limit = usable_root(), cache_limit()
     groups = kept(root)
     if groups:
@@ -105,7 +105,7 @@ def print_cache(console: Console) -> None:
 
 
 def size_text(size: int) -> str:
-    """Such as 7.68 GB, in units of a thousand."""
+    """Write a number of bytes with three digits, such as "7.68 GB"; 1 kB is 1000 bytes."""
     value, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 999.5:

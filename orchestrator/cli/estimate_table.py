@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.planning.steps import Step, trainings
-from orchestrator.reporting.summary import duration
+from orchestrator.reporting.formats import duration
 from orchestrator.sweeps.estimate import START_UP, Load, confirmation_load, fixed_load, planned_trials, sweep_load
 from orchestrator.sweeps.speed import Speed, measured
 from orchestrator.sweeps.sweep import Sweep

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.reporting.formats import METHODS, duration, percent, score
 from orchestrator.reporting.results import Result
-from orchestrator.reporting.summary import METHODS, duration, percent, score
 
 _LEGEND = (
     "F1: macro-F1; val: at the best epoch. Below ours, dim: the runbook's published.\n"
@@ -20,7 +20,7 @@ _LEGEND = (
 
 
 def print_summary(console: Console, results: Sequence[Result]) -> None:
-    """The table in 80 columns: ours, and below it, dim, what the runbook published."""
+    """Print the results in 80 columns, with the runbook's published figures dim below them, and then the notes."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)  # one space between: with hours it needs them all
     for name in ("Split", "Method"):
         table.add_column(name, no_wrap=True)

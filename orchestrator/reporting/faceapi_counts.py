@@ -1,87 +1,72 @@
-"""What became of every row of a FaceAPI split, over all and per class: a detector that skips hard faces shows here."""
+"""FaceAPI's rows counted by their outcome, over all and per class, because a detector may skip hard faces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from search_spaces.runbook import IOU_THRESHOLD
 
 ALL = "all"
-COLUMNS = (
-    "class", "rows", "matched", "correct", "iou_below_0.30", "undetected", "unreadable", "coverage", "matched_top1",
-    "top1_all_rows",
-)  # fmt: skip
+OUTCOMES = ("matched", "correct", "iou_below_0.30", "undetected", "unreadable")
+COLUMNS = ("class", "rows", *OUTCOMES, "coverage", "matched_top1", "top1_all_rows")
 
 
-@dataclass(frozen=True)
-class RowCounts:
-    """Rows of one class, or of all: `rows` = matched + iou_below + undetected + unreadable.
+def count_rows(rows: pd.DataFrame, remarks: Iterable[str]) -> pd.DataFrame:
+    """Count the rows of a split by their outcome.
 
-    `correct` counts matched rows with the right label. Rates are fractions; 0 where they have no rows.
-    """
-
-    name: str
-    matched: int
-    correct: int
-    iou_below: int
-    undetected: int
-    unreadable: int
-
-    @property
-    def rows(self) -> int:
-        return self.matched + self.iou_below + self.undetected + self.unreadable
-
-    @property
-    def coverage(self) -> float:
-        return self.matched / max(1, self.rows)
-
-    @property
-    def matched_top1(self) -> float:
-        return self.correct / max(1, self.matched)
-
-    @property
-    def top1_all_rows(self) -> float:
-        return self.correct / max(1, self.rows)
-
-    def line(self) -> tuple[object, ...]:
-        """In the order of COLUMNS; rates with six decimals."""
-        counts = (self.rows, self.matched, self.correct, self.iou_below, self.undetected, self.unreadable)
-        rates = (self.coverage, self.matched_top1, self.top1_all_rows)
-        return (self.name, *counts, *(round(rate, 6) for rate in rates))
-
-
-def count_rows(rows: Sequence[Mapping[str, str]], remarks: Iterable[str]) -> tuple[RowCounts, ...]:
-    """Counts over all rows, then per true class in the order of their names.
+    Every row is either matched, below the IoU threshold, undetected or unreadable; `correct` counts the matched rows
+    with the right label.
 
     Args:
-        rows: in the columns of runbook section 6.
-        remarks: the evaluator's, of which "unreadable: PATH: REASON" counts.
+        rows: an evaluation in the columns of runbook section 6, as text.
+        remarks: the evaluator's remarks; "unreadable: PATH: REASON" says that a photo could not be read.
+
+    Returns:
+        The columns of COLUMNS. The first row, named ALL, counts the whole split; a row for each true class follows, in
+        the order of the names. The last three columns are fractions, 0 where they would divide by zero.
+
+    Raises:
+        KeyError: a column is missing.
+        ValueError: the IoU of a detected row, or `correct` of a matched one, is not a number.
     """
-    prefixes = tuple(remark for remark in remarks if remark.startswith("unreadable: "))
-    kinds = [(row["gt_label"], _kind(row, prefixes)) for row in rows]
-    names = [ALL, *sorted({label for label, _ in kinds})]
-    return tuple(_counts(name, [kind for label, kind in kinds if name in (ALL, label)]) for name in names)
+    outcomes = _outcomes(rows, [remark for remark in remarks if remark.startswith("unreadable: ")])
+    by_class = outcomes.groupby(rows["gt_label"]).sum()
+    counts = pd.concat([outcomes.sum().to_frame(ALL).T, by_class]).astype(int)
+    return _with_rates(counts.rename_axis("class").reset_index())
 
 
-def is_matched(row: Mapping[str, str]) -> bool:
-    """Runbook section 8: a face was detected, with an IoU of at least 0.30 with the row's box."""
-    return is_detected(row) and float(row["iou"]) >= IOU_THRESHOLD
+def is_matched(rows: pd.DataFrame) -> pd.Series:
+    """Say for each row whether a face was detected with an IoU of at least 0.30 with the row's box (section 8).
+
+    Raises:
+        ValueError: the IoU of a detected row is not a number.
+    """
+    detected = is_detected(rows)
+    return detected & (rows["iou"].where(detected, "0").astype(float) >= IOU_THRESHOLD)
 
 
-def is_detected(row: Mapping[str, str]) -> bool:
-    return row["face_detected"].lower() in ("1", "true")
+def is_detected(rows: pd.DataFrame) -> pd.Series:
+    """Say for each row whether a face was detected."""
+    return rows["face_detected"].str.lower().isin(("1", "true"))
 
 
-def _kind(row: Mapping[str, str], remarks: Sequence[str]) -> str:
-    if is_matched(row):
-        return "correct" if int(row["correct"]) else "wrong"
-    if is_detected(row):
-        return "iou_below"
-    return "unreadable" if any(r.startswith(f"unreadable: {row['image']}: ") for r in remarks) else "undetected"
+def _outcomes(rows: pd.DataFrame, remarks: Sequence[str]) -> pd.DataFrame:
+    """Say of each row, in a column for each of `rows` and OUTCOMES, whether it counts there."""
+    detected, matched = is_detected(rows), is_matched(rows)
+    correct = rows["correct"].where(matched, "0").astype(int) != 0
+    unreadable = ~detected & rows["image"].map(lambda image: _is_named(image, remarks)).astype(bool)
+    everything = pd.Series(True, rows.index)
+    columns = (everything, matched, correct, detected & ~matched, ~detected & ~unreadable, unreadable)
+    return pd.DataFrame(dict(zip(("rows", *OUTCOMES), columns, strict=True)))
 
 
-def _counts(name: str, kinds: Sequence[str]) -> RowCounts:
-    correct = kinds.count("correct")
-    matched = correct + kinds.count("wrong")
-    return RowCounts(name, matched, correct, *(kinds.count(kind) for kind in ("iou_below", "undetected", "unreadable")))
+def _is_named(image: str, remarks: Sequence[str]) -> bool:
+    return any(remark.startswith(f"unreadable: {image}: ") for remark in remarks)
+
+
+def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+    rows, matched = counts["rows"].clip(lower=1), counts["matched"].clip(lower=1)
+    rates = (counts["matched"] / rows, counts["correct"] / matched, counts["correct"] / rows)
+    return counts.assign(**dict(zip(COLUMNS[-3:], rates, strict=True)))

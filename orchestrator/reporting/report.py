@@ -1,56 +1,55 @@
-"""`reports/`: the summary, per-class and confusion CSVs and index.html, rebuilt from what is on disk."""
+"""The files of `reports/`: summary, per-class and confusion CSVs and index.html, made from what is on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import jinja2
+import pandas as pd
 
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.reporting import faceapi_counts as counts
+from orchestrator.reporting.class_tables import PER_CLASS_COLUMNS, row_shares
+from orchestrator.reporting.faceapi_counts import COLUMNS as FACEAPI_COLUMNS
+from orchestrator.reporting.formats import METHODS, duration, percent, score
+from orchestrator.reporting.frames import rounded, write_frame
 from orchestrator.reporting.results import Result
-from orchestrator.reporting.summary import COLUMNS, METHODS, duration, percent, score, summary_row
+from orchestrator.reporting.summary import summary_table
 from orchestrator.reporting.sweep_page import sweep_sections
-from trainable.base.files import write_csv, write_text
+from trainable.base.files import write_text
 
-PER_CLASS = ("precision", "recall", "f1", "support")
+DETAILS = ("cm_counts", "cm_row_normalized", "per_class_metrics")
+CORNER = "true\\pred"
+"""The name of the first column of a confusion CSV."""
 
 
 def write_reports(paths: ProjectPaths, results: Sequence[Result]) -> None:
-    """All files of `reports/`; those of experiments without a result are removed."""
-    write_csv(paths.summary, COLUMNS, map(summary_row, results))
+    """Write all files of `reports/`, and remove the details of experiments without a result."""
     present = [result for result in results if result.present]
-    lines = [(r.experiment.folder, *line) for r in present for line in _per_class(r)]
-    write_csv(paths.per_class, ("experiment", "class", *PER_CLASS), lines)
-    lines = [(r.experiment.folder, *c.line()) for r in present for c in r.rows]
-    write_csv(paths.faceapi_rows, ("experiment", *counts.COLUMNS), lines)
+    write_frame(paths.summary, summary_table(results))
+    write_frame(paths.per_class, _joined(present, [r.per_class for r in present], PER_CLASS_COLUMNS))
+    write_frame(paths.faceapi_rows, _joined(present, [r.row_counts for r in present], FACEAPI_COLUMNS))
     for result in results:
         _write_details(paths, result)
     write_text(paths.index, _page(paths, results, present))
 
 
+def _joined(results: Iterable[Result], tables: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Put the tables below each other, with the experiment's folder as the first column."""
+    named = [table.assign(experiment=r.experiment.folder) for r, table in zip(results, tables, strict=True)]
+    empty = pd.DataFrame(columns=["experiment", *columns])
+    return pd.concat([table for table in named if len(table)] or [empty])[list(empty.columns)]
+
+
 def _write_details(paths: ProjectPaths, result: Result) -> None:
-    kinds = ("cm_counts", "cm_row_normalized", "per_class_metrics")
-    counts, shares, per_class = (paths.report(result.experiment, kind) for kind in kinds)
+    files = [paths.report(result.experiment, kind) for kind in DETAILS]
     if not result.present:
-        for file in (counts, shares, per_class):
+        for file in files:
             file.unlink(missing_ok=True)
         return
-    header = ("true\\pred", *result.classes)
-    write_csv(counts, header, ((c, *row) for c, row in zip(result.classes, result.confusion, strict=True)))
-    write_csv(shares, header, ((c, *row) for c, row in zip(result.classes, row_shares(result.confusion), strict=True)))
-    write_csv(per_class, ("class", *PER_CLASS), _per_class(result))
-
-
-def _per_class(result: Result) -> list[tuple[object, ...]]:
-    found = result.metrics["per_class"]
-    return [(c, *(round(found[c][k], 6) if k != "support" else found[c][k] for k in PER_CLASS)) for c in result.classes]
-
-
-def row_shares(counts: Sequence[Sequence[int]]) -> list[list[float]]:
-    """Each row divided by its sum, six decimals; a row without support stays 0."""
-    return [[round(value / max(1, sum(row)), 6) for value in row] for row in counts]
+    matrices = [table.rename_axis(CORNER).reset_index() for table in (result.confusion, row_shares(result.confusion))]
+    for file, table in zip(files, (*matrices, result.per_class), strict=True):
+        write_frame(file, table)
 
 
 def _page(paths: ProjectPaths, results: Sequence[Result], present: Sequence[Result]) -> str:
@@ -61,8 +60,14 @@ def _page(paths: ProjectPaths, results: Sequence[Result], present: Sequence[Resu
     template = environment.get_template("index.html.j2")
     return template.render(
         results=results,
-        present=[(result, row_shares(result.confusion)) for result in present],
+        matrices=[(r, r.confusion.to_numpy().tolist(), _shades(r.confusion)) for r in present],
+        faceapi=[(r.experiment, r.row_counts.to_dict("records")) for r in results if len(r.row_counts)],
         methods=METHODS,
         sweeps=sweep_sections(paths),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     )
+
+
+def _shades(counts: pd.DataFrame) -> list[list[float]]:
+    """The opacity of each cell of a confusion table: the cell's share of its row."""
+    return [[rounded(share) for share in row] for row in row_shares(counts).to_numpy().tolist()]

@@ -1,27 +1,38 @@
-"""What the seven experiments found, read from their folders (runbook sections 6 and 7)."""
+"""The results of the seven experiments, read from their folders (runbook sections 6 and 7)."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from sklearn.metrics import accuracy_score
+
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.reporting.faceapi_counts import RowCounts, count_rows, is_matched
+from orchestrator.reporting import faceapi_counts
+from orchestrator.reporting.class_tables import confusion_table, per_class_table
+from orchestrator.reporting.frames import read_rows
 from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.files import read_json
-from trainable.run.metrics import Metrics, classification_metrics, confusion_counts
+from trainable.base.paths import PREDS_COLUMNS
+
+LABELS = PREDS_COLUMNS[1:]
 
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table. Rates are fractions; None where the runbook's table has a dash or nothing is there.
+    """The result of one experiment, or its absence.
 
-    `true` and `predicted` are the test labels; for FaceAPI those of the matched rows. `rows` is FaceAPI's: what became
-    of all rows, over all and per class.
+    Rates are fractions; a figure is None where the runbook's table has a dash, and all are where there is no result.
+    Two results are equal when they are in all but the frames.
+
+    Attributes:
+        classes: the classes in the order of the tables; for FaceAPI the labels of the matched rows, sorted.
+        predictions: a row per test row, with the labels `true` and `pred`; for FaceAPI the matched rows only.
+        row_counts: FaceAPI's rows by outcome (`faceapi_counts.count_rows`); empty for the others.
     """
 
     experiment: Experiment
@@ -36,29 +47,33 @@ class Result:
     seconds: float | None = None
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    true: tuple[str, ...] = ()
-    predicted: tuple[str, ...] = ()
-    rows: tuple[RowCounts, ...] = ()
+    predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=LABELS), compare=False)
+    row_counts: pd.DataFrame = field(
+        default_factory=partial(pd.DataFrame, columns=faceapi_counts.COLUMNS), compare=False
+    )
 
     @property
     def present(self) -> bool:
         return self.n is not None
 
     @cached_property
-    def confusion(self) -> list[list[int]]:
-        """Counts, true classes down and predicted ones across, in the order of `classes`."""
-        return confusion_counts(self.true, self.predicted, self.classes)
+    def confusion(self) -> pd.DataFrame:
+        """Counts of test rows, with the true classes as index and the predicted ones as columns."""
+        return confusion_table(self.predictions, self.classes)
 
     @cached_property
-    def metrics(self) -> Metrics:
-        return classification_metrics(self.true, self.predicted, self.classes)
+    def per_class(self) -> pd.DataFrame:
+        """Precision, recall, F1 and support of each class, in the columns `class_tables.PER_CLASS_COLUMNS`."""
+        return per_class_table(self.predictions, self.classes)
 
 
 def collect(paths: ProjectPaths, failures: Mapping[str, str] | None = None) -> list[Result]:
-    """The results of all seven experiments, in the runbook's order; those without files have no figures.
+    """Read the results of all seven experiments, in the runbook's order; one without files has no figures.
+
+    Files that cannot be read become a note in their own experiment's result.
 
     Args:
-        failures: what went wrong in the run just made, by experiment.
+        failures: the message of each experiment that failed in the run just made, by name.
     """
     return [_result(experiment, paths, (failures or {}).get(experiment.name)) for experiment in EXPERIMENTS]
 
@@ -75,7 +90,7 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
         values = read(experiment, paths, manifest)
     except FileNotFoundError:
         return Result(experiment, notes=tuple(notes))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Result(experiment, notes=(*notes, f"its files are not readable ({type(error).__name__}: {error})"))
     if failure or left:
         notes += [left] if left else []
@@ -86,7 +101,7 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
 
 
 def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
-    """What a run has left behind that did not end, or has not yet; "" where there is nothing."""
+    """Say how far an unfinished run came, from the checkpoint or the parts that it left; "" where it left none."""
     if not experiment.trains:
         parts = len(list(paths.shards(experiment).glob("*/*.json")))
         return f"not finished: after {parts} part(s) of its rows" if parts else ""
@@ -102,12 +117,11 @@ def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
     run = paths.run(experiment)
     val, test = (_json(path) for path in (run.val_metrics, run.test_metrics))
-    rows = _rows(run.test_preds)
-    true, predicted = tuple(row["true"] for row in rows), tuple(row["pred"] for row in rows)
+    predictions = _labels(read_rows(run.test_preds), *LABELS)
+    found = set(predictions.to_numpy().flat)
     # A folder of the runbook's own script has neither classes.json nor more than macro_f1 for certain.
-    classes = tuple(_json(run.classes)["classes"] if run.classes.exists() else sorted({*true, *predicted}))
-    right = sum(t == p for t, p in zip(true, predicted, strict=True))
-    strange = {*true, *predicted}.difference(classes)
+    classes = tuple(_json(run.classes)["classes"] if run.classes.exists() else sorted(found))
+    strange = found.difference(classes)
     if strange:
         raise ValueError(f"{run.test_preds.name} has {', '.join(sorted(map(repr, strange)))}, {run.classes.name} not")
     config = manifest.get("config", {})
@@ -118,40 +132,46 @@ def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, 
     return {
         "epochs": config.get("epochs"),
         "batch": config.get("batch"),
-        "n": int(test.get("n", len(rows))),
+        "n": int(test.get("n", len(predictions))),
         "val_macro_f1": float(val["macro_f1"]),
         "test_macro_f1": float(test["macro_f1"]),
-        "test_top1": float(test.get("accuracy", right / max(1, len(rows)))),
+        "test_top1": float(test["accuracy"] if "accuracy" in test else _accuracy(predictions)),
         "classes": classes,
-        "true": true,
-        "predicted": predicted,
+        "predictions": predictions,
         "notes": notes,
     }
 
 
+def _labels(rows: pd.DataFrame, true: str, predicted: str) -> pd.DataFrame:
+    """Take the two columns of labels, and name them as in LABELS.
+
+    Raises:
+        KeyError: one of the columns is missing.
+    """
+    return pd.DataFrame(dict(zip(LABELS, (rows[true], rows[predicted]), strict=True)))
+
+
+def _accuracy(predictions: pd.DataFrame) -> float:
+    """The share of right predictions; 0 where there is no row, because scikit-learn refuses to count nothing."""
+    return float(accuracy_score(predictions["true"], predictions["pred"])) if len(predictions) else 0.0
+
+
 def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
-    rows = _rows(paths.faceapi_results(experiment))
-    matched = [row for row in rows if is_matched(row)]
-    right = sum(int(row["correct"]) for row in matched)
+    rows = read_rows(paths.faceapi_results(experiment))
     unreadable = manifest.get("unreadable_images", [])
-    true = tuple(row["gt_label"] for row in matched)
-    predicted = tuple(row["pred_label"] for row in matched)
+    counts = faceapi_counts.count_rows(rows, unreadable)
+    whole = counts.iloc[0]
+    predictions = _labels(rows[faceapi_counts.is_matched(rows)], "gt_label", "pred_label")
     return {
         "n": len(rows),
-        "test_top1": right / len(matched) if matched else 0.0,
-        "coverage": len(matched) / len(rows) if rows else 0.0,
-        "top1_all_rows": right / len(rows) if rows else 0.0,
-        "classes": tuple(sorted({*true, *predicted})),
-        "true": true,
-        "predicted": predicted,
-        "rows": count_rows(rows, unreadable),
+        "test_top1": float(whole["matched_top1"]),
+        "coverage": float(whole["coverage"]),
+        "top1_all_rows": float(whole["top1_all_rows"]),
+        "classes": tuple(sorted(set(predictions.to_numpy().flat))),
+        "predictions": predictions,
+        "row_counts": counts,
         "notes": [f"{len(unreadable)} unreadable image(s)"] if unreadable else [],
     }
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _json(path: Path) -> dict[str, Any]:

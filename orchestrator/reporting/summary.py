@@ -1,9 +1,13 @@
-"""The runbook's section 7 table, with the published figures beside ours: as CSV and on the terminal."""
+"""The runbook's section 7 table as a frame, with the published figures beside this run's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import pandas as pd
+
+from orchestrator.reporting.frames import rounded
 from orchestrator.reporting.results import Result
 
 COLUMNS = (
@@ -13,14 +17,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
-METHODS = {"faceapi": "FaceAPI", "probe": "Probe", "finetune": "Finetune"}
+def summary_table(results: Iterable[Result]) -> pd.DataFrame:
+    """Lay out one row per result in the columns of summary_overall_7exp.csv.
+
+    Rates are fractions with six decimals, and a missing value is None. The columns are of type object, because a column
+    of whole numbers beside a missing one would become floats.
+    """
+    return pd.DataFrame([_values(result) for result in results], columns=list(COLUMNS), dtype=object)
 
 
-def summary_row(result: Result) -> list[Any]:
-    """One line of summary_overall_7exp.csv; rates are fractions with six decimals."""
+def _values(result: Result) -> dict[str, Any]:
     experiment, published = result.experiment, result.experiment.published
-    values = {
-        **{name: getattr(result, name) for name in COLUMNS if hasattr(result, name)},
+    figures = {name: getattr(result, name) for name in COLUMNS if hasattr(result, name)}
+    return {
+        **{name: rounded(value) if isinstance(value, float) else value for name, value in figures.items()},
         "experiment": experiment.folder,
         "split": experiment.split,
         "method": experiment.method,
@@ -28,24 +38,5 @@ def summary_row(result: Result) -> list[Any]:
         "published_test_macro_f1": published.test_macro_f1,
         "published_top1": published.top1,
         "published_coverage": published.coverage,
-        "notes": "; ".join(result.notes) if result.present else "; ".join(result.notes) or "no result yet",
+        "notes": "; ".join(result.notes) or ("" if result.present else "no result yet"),
     }
-    return [round(v, 6) if isinstance(v, float) else v for v in (values[name] for name in COLUMNS)]
-
-
-def score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}%"
-
-
-def duration(seconds: float | None) -> str:
-    """ "41 s", "3:07" or "1:02:03"."""
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

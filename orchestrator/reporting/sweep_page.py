@@ -1,15 +1,17 @@
-"""The sweeps' part of reports/index.html, read from reports/sweeps/."""
+"""The part of reports/index.html about sweeps, read from the files in reports/sweeps/."""
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.frames import read_rows
 from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.files import read_json
 
@@ -19,7 +21,7 @@ _NOT_PARAMETERS = ("trial", "stage", "epochs", "best_val_macro_f1", "best_epoch"
 
 @dataclass(frozen=True)
 class Dot:
-    """A trial in a panel, in pixels."""
+    """The point of one trial in a panel; `x` and `y` are in pixels from the upper left."""
 
     x: float
     y: float
@@ -30,7 +32,14 @@ class Dot:
 
 @dataclass(frozen=True)
 class Panel:
-    """Best validation macro-F1 against one parameter: (position, text) of the ticks, and a dot a trial."""
+    """A plot of the best validation macro-F1 against one parameter.
+
+    Attributes:
+        parameter: the text below the x-axis.
+        dots: one for each trial that has a score.
+        ticks: the x-axis' marks, each a position in pixels and a text.
+        levels: the y-axis' marks, likewise.
+    """
 
     parameter: str
     dots: tuple[Dot, ...]
@@ -40,32 +49,41 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """One sweep."""
+    """One sweep as the page shows it.
+
+    Attributes:
+        parameters: the names of what was swept.
+        trials: a row of text per trial, in the columns of reports/sweeps/<EXP>.csv.
+        compared: the confirmed configurations, the default first: the entries of <EXP>_verdict.json, with (mean,
+            standard deviation) in place of the scores, and the number of seeds in place of the seeds.
+        chosen: the number of the chosen trial, as text.
+    """
 
     experiment: Experiment
     parameters: tuple[str, ...]
-    rows: tuple[dict[str, str], ...]
+    trials: pd.DataFrame
     compared: tuple[dict[str, Any], ...]
     chosen: str
     panels: tuple[Panel, ...]
 
 
 def sweep_sections(paths: ProjectPaths) -> list[Section]:
-    """The sweeps that have been reported, in the runbook's order; a file that is not ours is left out."""
+    """Read the sweeps that have been reported, in the runbook's order; a file of another origin is left out."""
     return [section for e in EXPERIMENTS if e.trains for section in [_section(e, paths)] if section is not None]
 
 
 def _section(experiment: Experiment, paths: ProjectPaths) -> Section | None:
     try:
-        with paths.sweep(experiment, ".csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        trials = read_rows(paths.sweep(experiment, ".csv"))
         verdict = read_json(paths.sweep(experiment, "_verdict.json")) or {}
-        parameters = tuple(name for name in rows[0] if name not in _NOT_PARAMETERS)
-        panels = tuple(p for name in parameters for p in [_panel(name, rows)] if p is not None)
+        parameters = tuple(name for name in trials.columns if name not in _NOT_PARAMETERS)
+        panels = tuple(p for name in parameters for p in [_panel(name, trials)] if p is not None)
         compared = tuple(_compared(values) for values in verdict.get("compared", ()))
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, csv.Error):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Section(experiment, parameters, tuple(rows), compared, str(verdict.get("chosen")), panels)
+    if trials.empty:
+        return None
+    return Section(experiment, parameters, trials, compared, str(verdict.get("chosen")), panels)
 
 
 def _compared(values: dict[str, Any]) -> dict[str, Any]:
@@ -74,28 +92,27 @@ def _compared(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, **spread, "seeds": len(values["seeds"])}
 
 
-def _panel(parameter: str, rows: Sequence[dict[str, str]]) -> Panel | None:
-    """None for a parameter that is not a number, or has one value."""
-    shown = [row for row in rows if row["best_val_macro_f1"]]
+def _panel(parameter: str, trials: pd.DataFrame) -> Panel | None:
+    """Plot the scores against a parameter. None for a parameter that is not a number, or has one value."""
+    shown = trials[trials["best_val_macro_f1"] != ""]
     try:
-        values = [float(row[parameter]) for row in shown]
+        values = shown[parameter].astype(float).tolist()
     except ValueError:
         return None
     if len(set(values)) < 2:
         return None
     logarithmic = min(values) > 0 and max(values) / min(values) > 5
     places = [math.log10(value) for value in values] if logarithmic else values
-    scores = [float(row["best_val_macro_f1"]) for row in shown]
+    scores = shown["best_val_macro_f1"].astype(float).tolist()
     x, y = _scale(places, MARGIN, WIDTH - 12), _scale(scores, HEIGHT - 24, 10)
-    dots = tuple(
-        Dot(x(place), y(score), row["trial"], score, row["why_it_stopped"] == "finished")
-        for place, score, row in zip(places, scores, shown, strict=True)
-    )
+    finished = (shown["why_it_stopped"] == "finished").tolist()
+    dots = tuple(map(Dot, map(x, places), map(y, scores), shown["trial"], scores, finished))
     ticks = tuple((x(places[i]), f"{values[i]:.3g}") for i in (values.index(min(values)), values.index(max(values))))
     levels = tuple((y(score), f"{score:.2f}") for score in (min(scores), max(scores)))
     return Panel(parameter + (" (log)" if logarithmic else ""), dots, ticks, levels)
 
 
-def _scale(values: Sequence[float], start: float, end: float) -> Any:
+def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
+    """Map the range of `values` onto `start` to `end` (pixels, one decimal)."""
     low, high = min(values), max(values)
     return lambda value: round(start + (value - low) / ((high - low) or 1.0) * (end - start), 1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PREDS_COLUMNS = ("path", "true", "pred")
+"""The columns of test_preds.csv: an image as the input CSV names it, and the names of two classes."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

@@ -1,4 +1,4 @@
-"""`python -m orchestrator cache`: what the machine keeps, and how it is deleted."""
+"""`python -m orchestrator cache` shows the contents of the machine's cache and deletes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def filled(cache: Path, shared_project: Path, tmp_path: Path) -> Path:
-    """By a probe of one epoch on one thread: 18 training images with both flips, 6 and 9 others."""
+    """Fill the cache by a probe of one epoch on one thread: 18 training images with both flips, 6 + 9 others."""
     before = torch.get_num_threads()
     csvs = {p: shared_project / f"data_shared/cropped_faces_csv/{p}_M1.csv" for p in ("train", "val", "test")}
     config = TrainConfig("probe", 1, 1e-3, batch=8, weights="none")
@@ -59,7 +59,7 @@ def test_a_cleared_cache_is_empty_and_says_what_was_freed(filled: Path, cli: Cli
     assert cli("cache", "--clear").stdout == f"0 B freed: {filled}\n"
 
 
-def test_a_cache_that_is_not_there_yet_is_empty_and_stays_so(cache: Path, cli: Cli) -> None:
+def test_a_missing_cache_is_shown_as_empty_and_not_created(cache: Path, cli: Cli) -> None:
     for arguments, words in ((("cache",), "nothing of at most"), (("cache", "--clear"), "0 B freed: ")):
         done = cli(*arguments)
         assert (done.returncode, done.stderr) == (0, "")
@@ -67,7 +67,7 @@ def test_a_cache_that_is_not_there_yet_is_empty_and_stays_so(cache: Path, cli: C
     assert not cache.exists()
 
 
-def test_what_cannot_be_read_is_shown_as_such(cache: Path, cli: Cli) -> None:
+def test_unreadable_files_are_listed_and_deleted(cache: Path, cli: Cli) -> None:
     for name in ("features/x/broken.arrow", "images/pillow-0/cut.arrow"):
         (cache / name).parent.mkdir(parents=True)
         (cache / name).write_bytes(b"ARROW1")
@@ -106,7 +106,7 @@ def test_a_wrong_setting_is_one_message(
     assert f"${name}={value}: {words}" in done.stderr
 
 
-def test_a_slip_of_the_keyboard_deletes_nothing(filled: Path, cli: Cli) -> None:
+def test_mistyped_options_delete_nothing(filled: Path, cli: Cli) -> None:
     for arguments in (("cache", "--clean"), ("cache", "clear")):
         assert cli(*arguments).returncode == 2
     assert list(filled.rglob("*.arrow"))

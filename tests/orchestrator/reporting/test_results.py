@@ -82,26 +82,29 @@ def test_faceapi_arithmetic(
     found = results(tmp_path)["faceapi_M1"]
     assert (found.n, found.test_top1, found.coverage, found.top1_all_rows) == (n, top1, coverage, all_rows)
     assert found.present
-    assert len(found.true) == len(found.predicted) == round(coverage * n)
+    assert len(found.predictions) == round(coverage * n)
     write_reports(ProjectPaths(tmp_path, tmp_path), collect(ProjectPaths(tmp_path, tmp_path)))
 
 
 def test_faceapi_classes_are_those_of_matched_rows(seven: Path) -> None:
     found = results(seven)["faceapi_M1"]
     assert found.classes == ("happy", "sad")
-    assert found.confusion == [[1, 1], [0, 0]]
-    assert found.metrics["per_class"]["happy"] == {
-        "precision": 1.0,
-        "recall": 0.5,
-        "f1": pytest.approx(2 / 3),
-        "support": 2,
-    }
+    assert found.confusion.to_dict("tight") == {
+        "index": ["happy", "sad"], "columns": ["happy", "sad"], "data": [[1, 1], [0, 0]],
+        "index_names": [None], "column_names": [None],
+    }  # fmt: skip
+    assert found.per_class.to_dict("records") == [
+        {"class": "happy", "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2},
+        {"class": "sad", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0},
+    ]
 
 
 def test_faceapi_without_a_match_has_no_classes(tmp_path: Path) -> None:
     write_faceapi(tmp_path, "M1", [("a.jpg", *UNDETECTED)])
     found = results(tmp_path)["faceapi_M1"]
-    assert (found.classes, found.confusion, found.metrics["per_class"]) == ((), [], {})
+    assert found.classes == ()
+    assert found.confusion.shape == (0, 0)
+    assert found.per_class.empty
 
 
 # -- files that are broken, lost or of another origin
@@ -119,7 +122,8 @@ BROKEN = [
     pytest.param(lambda p: write_json(p / "classes.json", {"classes": ["x", "y"]}), "'angry'", id="other-classes"),
     pytest.param(lambda p: write_rows(p / "test_preds.csv", ["path", "true"], [["a", "sad"]]), "pred", id="no-column"),
     pytest.param(
-        lambda p: write_rows(p / "test_preds.csv", ["path", "true", "pred"], [["a", "sad"]]), "None", id="a-short-row"
+        lambda p: write_rows(p / "test_preds.csv", ["path", "true", "pred"], [["a", "sad"]]),
+        "test_preds.csv, row 2", id="a-short-row",
     ),
     pytest.param(lambda p: (p / "test_preds.csv").write_bytes("분노".encode("cp949")), "utf-8", id="cp949"),
 ]  # fmt: skip
@@ -286,5 +290,5 @@ def test_a_folder_of_the_runbooks_own_script_counts(seven: Path) -> None:
     write_json(seven / PROBE / "test_metrics.json", {"macro_f1": 0.25})
     found = results(seven)["probe_M1"]
     assert (found.n, found.test_macro_f1, found.test_top1) == (4, 0.25, 0.75)
-    assert set(found.classes) == {*found.true, *found.predicted}
+    assert set(found.classes) == {*found.predictions["true"], *found.predictions["pred"]}
     assert "no manifest" in found.notes[0]

@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from by_hand import read_rows
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,7 +14,6 @@ from orchestrator.cli.summary_table import print_summary
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.reporting.report import write_reports
 from orchestrator.reporting.results import Result, collect
-from orchestrator.reporting.summary import duration, percent, score
 
 COLUMNS = [
     "experiment", "split", "method", "epochs", "batch", "n", "val_macro_f1", "test_macro_f1", "test_top1", "coverage",
@@ -141,17 +139,3 @@ def test_notes_stand_below_the_table_and_are_whole(seven: Path) -> None:
     assert f"probe_M1: failed: {note}" in lines, "cut, wrapped or taken for markup"
     assert max(cell_len(line) for line in lines if not line.startswith("probe_M1: ")) <= 80
     assert not any("…" in line for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, "–"), (0.0, "0 s"), (41.4, "41 s"), (59.4, "59 s"), (59.6, "1:00"), (60.0, "1:00"), (61.2, "1:01"),
-     (599.7, "10:00"), (3599.7, "1:00:00"), (3723.0, "1:02:03"), (36000.0, "10:00:00")],
-)  # fmt: skip
-def test_duration(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_figures_as_the_runbook_writes_them() -> None:
-    assert (score(0.46174), score(1.0), score(None)) == ("0.4617", "1.0000", "–")
-    assert (percent(0.42071), percent(1.0), percent(0.0), percent(None)) == ("42.07%", "100.00%", "0.00%", "–")

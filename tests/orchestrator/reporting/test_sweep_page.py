@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from by_hand import write_json, write_rows
+import pytest
 from pages import Page
 
+from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.settings import Overrides, Settings
 from orchestrator.reporting.report import write_reports
 from orchestrator.reporting.results import collect
 from orchestrator.reporting.sweep_page import sweep_sections
+from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow, write_sweep
+from orchestrator.sweeps.configurations import plan_spaces
+from orchestrator.sweeps.options import SweepOptions
+from orchestrator.sweeps.records import TrialRecord
+from orchestrator.sweeps.sweep import Sweep, plan_sweep
+from orchestrator.sweeps.verdict import Comparison
 from search_spaces.runbook import EXPERIMENTS
+from trainable.run.history import TrialHistory
 
-FINETUNE = next(e for e in EXPERIMENTS if e.name == "finetune_K7")
-COLUMNS = ("trial", "lr_head", "schedule", "stage", "epochs", "best_val_macro_f1", "best_epoch", "seconds",
-           "why_it_stopped", "folder")  # fmt: skip
-ROWS = (
-    (0, 5e-4, "constant", 3, 30, 0.5, 20, 60.5, "finished", "a"),
-    (1, 5e-3, "cosine", 3, 30, 0.6, 21, 61.5, "finished", "b"),
-    (2, 5e-5, "cosine", 2, 9, 0.25, 9, 2.5, "not among the best 2 of 3 in stage 2, epoch 9", "c"),
-    (3, 1e-4, "cosine", "", 0, "", "", "", "not started", "d"),
+FINETUNE = next(e for e in EXPERIMENTS if e.name == "finetune_M1")
+VALUES = (
+    {"lr_head": 5e-4, "schedule": "constant"},
+    {"lr_head": 5e-3, "schedule": "cosine"},
+    {"lr_head": 5e-5, "schedule": "cosine"},
+    {"lr_head": 1e-4, "schedule": "cosine"},
 )
-COMPARED = [
-    {"trial": 0, "values": {"lr_head": 5e-4, "schedule": "constant"}, "seeds": [1, 2], "val_macro_f1": [0.4, 0.6],
-     "test_macro_f1": [0.3, 0.5], "verdict": "default"},
-    {"trial": 1, "values": {"lr_head": 5e-3, "schedule": "cosine"}, "seeds": [1, 2], "val_macro_f1": [0.5, 0.7],
-     "test_macro_f1": [0.5, 0.5], "difference": 0.1, "interval": [0.01, 0.2], "level": 0.95, "verdict": "better"},
-]  # fmt: skip
+RECORDS = (
+    TrialRecord(TrialHistory((0.25, 0.5, 0.5), (1, 2, 3)), 60.5, "finished", finished=True),
+    TrialRecord(TrialHistory((0.25, 0.5, 0.6), (1, 2, 3)), 61.5, "finished", finished=True),
+    TrialRecord(TrialHistory((0.125, 0.25), (1, 2)), 2.5, "not among the best 2 of 3 in stage 2, epoch 2"),
+    TrialRecord(),
+)
+BETTER = Comparison((0.3, 0.5), (0.5, 0.5), low=0.01, high=0.2)
 
 
-def write_sweep_files(paths: ProjectPaths) -> None:
-    paths.sweep(FINETUNE, ".csv").parent.mkdir(parents=True)
-    write_rows(paths.sweep(FINETUNE, ".csv"), COLUMNS, ROWS)
-    write_json(paths.sweep(FINETUNE, "_verdict.json"), {"chosen": 1, "compared": COMPARED})
+def planned(planner: Planner) -> Sweep:
+    """A sweep of four trials. Its names of parameters are replaced, because only they reach the files."""
+    base = planner.run(FINETUNE)
+    options = SweepOptions(num_samples=4)
+    space = plan_spaces({base.name: base.config}, options)[base.name]
+    sweep = plan_sweep(base, space, options, planner, fixed=False)
+    return replace(sweep, space=dict.fromkeys(VALUES[0], 0))
+
+
+@pytest.fixture
+def paths(shared_project: Path, tmp_path: Path) -> ProjectPaths:
+    return ProjectPaths(shared_project, tmp_path)
+
+
+@pytest.fixture
+def reported(paths: ProjectPaths) -> ProjectPaths:
+    """The files of a sweep in which trial 1 is chosen, by the program's own writer."""
+    settings = Settings(Overrides(epochs=3, weights="none"))
+    planner = Planner(check_inputs([FINETUNE], settings, paths), settings, paths)
+    sweep = planned(planner)
+    trials = tuple(
+        TrialRow(step, number, values, record)
+        for number, (step, values, record) in enumerate(zip(sweep.members, VALUES, RECORDS, strict=True))
+    )
+    confirmed = (
+        Confirmed(trials[0], (1, 2), (0.4, 0.6), (0.3, 0.5)),
+        Confirmed(trials[1], (1, 2), (0.5, 0.7), (0.5, 0.5), BETTER),
+    )
+    write_sweep(SweepResult(sweep, trials, confirmed, trials[1]), planner)
+    return paths
 
 
 def page(paths: ProjectPaths) -> Page:
@@ -41,24 +77,23 @@ def page(paths: ProjectPaths) -> Page:
     return Page(paths.index)
 
 
-def test_the_page_shows_trials_and_verdicts(tmp_path: Path) -> None:
-    paths = ProjectPaths(tmp_path, tmp_path)
-    write_sweep_files(paths)
-    found = page(paths)
+def test_the_page_shows_trials_and_verdicts(reported: ProjectPaths) -> None:
+    found = page(reported)
     compared, trials = found.tables[-2:]
     assert [row[0] for row in compared[1:]] == ["0", "1 ★"]
     assert compared[2][1:] == ["0.005", "cosine", "2", "0.6000 ± 0.1414", "0.5000 ± 0.0000",
                                "+0.1000 [+0.0100, +0.2000]", "better"]  # fmt: skip
     assert compared[1][-2:] == ["–", "default"]
     assert [row[0] for row in trials[1:]] == ["0", "1 ★", "2", "3"]
-    assert trials[3][-1] == "not among the best 2 of 3 in stage 2, epoch 9"
+    assert trials[1][1:] == ["0.0005", "constant", "3", "3", "0.5000", "1:00", "finished"]
+    assert trials[3][1:] == [
+        "5e-05", "cosine", "2", "2", "0.2500", "2 s", "not among the best 2 of 3 in stage 2, epoch 2"
+    ]  # fmt: skip
     assert trials[4][-3:] == ["–", "–", "not started"]
 
 
-def test_a_panel_for_each_parameter_that_is_a_number(tmp_path: Path) -> None:
-    paths = ProjectPaths(tmp_path, tmp_path)
-    write_sweep_files(paths)
-    (section,) = sweep_sections(paths)
+def test_a_panel_for_each_parameter_that_is_a_number(reported: ProjectPaths) -> None:
+    (section,) = sweep_sections(reported)
     (panel,) = section.panels
     assert panel.parameter == "lr_head (log)"
     assert [dot.trial for dot in panel.dots] == ["0", "1", "2"], "a trial without a score has no dot"
@@ -68,16 +103,22 @@ def test_a_panel_for_each_parameter_that_is_a_number(tmp_path: Path) -> None:
     assert [dot.finished for dot in panel.dots] == [True, True, False]
 
 
-def test_without_sweeps_the_page_has_no_such_part(tmp_path: Path) -> None:
-    assert "Sweeps" not in page(ProjectPaths(tmp_path, tmp_path)).text
+def test_without_sweeps_the_page_has_no_such_part(paths: ProjectPaths) -> None:
+    assert "Sweeps" not in page(paths).text
 
 
-def test_files_that_are_not_ours_are_left_out(tmp_path: Path) -> None:
-    paths = ProjectPaths(tmp_path, tmp_path)
-    write_sweep_files(paths)
-    for text in ("", "nothing", "trial,lr_head\n0,x\n"):
-        paths.sweep(FINETUNE, ".csv").write_text(text, encoding="utf-8")
-        assert sweep_sections(paths) == []
-    write_rows(paths.sweep(FINETUNE, ".csv"), COLUMNS, ROWS)
-    paths.sweep(FINETUNE, "_verdict.json").write_text('{"compared": [1]}', encoding="utf-8")
-    assert sweep_sections(paths) == []
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (".csv", ""),
+        (".csv", "nothing"),
+        (".csv", "trial,lr_head\n0,x\n"),
+        (".csv", "trial,lr_head,best_val_macro_f1\n0,1\n"),
+        ("_verdict.json", '{"compared": [1]}'),
+        ("_verdict.json", "[1]"),
+    ],
+)
+def test_files_of_another_origin_are_left_out(kind: str, text: str, reported: ProjectPaths) -> None:
+    assert len(sweep_sections(reported)) == 1
+    reported.sweep(FINETUNE, kind).write_text(text, encoding="utf-8")
+    assert sweep_sections(reported) == []
