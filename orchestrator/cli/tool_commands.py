@@ -71,7 +71,7 @@ def demo_data(
 
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root}: is a file, but must be a folder")
-    typer.echo("drawing faces; this takes about a minute")
+    typer.echo("drawing faces; this takes some seconds")
     try:
         summary = write_demo(root, seed)
     except FileExistsError as error:

@@ -22,13 +22,11 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from orchestrator.demo.domains import STREET, STUDIO, Domain
 from orchestrator.demo.expressions import KOREAN, LABELS
-from orchestrator.demo.geometry import Box
-from orchestrator.demo.photos import photo_generator, take_photo
+from orchestrator.demo.photo import STREET, STUDIO, Box, Domain, photo_generator, take_photo
 from trainable.data.tables import BOX_COLUMNS
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same seed and size no longer give the same files."""
 
 MARKER = "demo.json"
@@ -37,8 +35,6 @@ PHOTOS = "data_raw/photos"
 CROPS = "data_shared/cropped_faces_160"
 CROP_CSV = "data_shared/cropped_faces_csv"
 PHOTO_CSV = "data_shared/splits_csv"
-POOL_FROM = 48
-"""Fewer photos than this are drawn in this process: starting others would take longer."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +118,8 @@ def _draw(job: _Job) -> _Row:
 
 
 def _draw_all(jobs: list[_Job], workers: int) -> Iterator[_Row]:
-    """Draw the photos with up to `workers` processes; the rows come in the order of the jobs."""
-    if workers == 1 or len(jobs) < POOL_FROM:
+    """Draw the photos with `workers` processes (1: in this one); the rows come in the order of the jobs."""
+    if workers == 1:
         yield from map(_draw, jobs)
         return
     # Not fork: the caller may have threads (Torch, Ray), whose locks a forked child would keep for ever.
