@@ -9,7 +9,7 @@ from orchestrator.planning.planner import Planner, Step
 from orchestrator.sweeps.configurations import configurations, extremes, to_config
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.search_log import SearchLog
-from search_spaces.domains import Space
+from search_spaces.quantiles import Space
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 from trainable.cache.hashes import digest

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PREDS_COLUMNS = ("path", "true", "pred")
+"""The columns of test_preds.csv (runbook section 6)."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

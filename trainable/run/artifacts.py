@@ -9,11 +9,9 @@ from typing import Any
 
 from trainable.base.config import RunSpec
 from trainable.base.files import read_json, write_csv, write_json
-from trainable.base.paths import RunPaths
+from trainable.base.paths import PREDS_COLUMNS, RunPaths
 from trainable.run.checkpoints import save_torch
 from trainable.run.history import HISTORY_COLUMNS
-
-PREDS_COLUMNS = ("path", "true", "pred")
 
 
 def write_results(

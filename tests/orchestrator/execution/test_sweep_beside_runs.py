@@ -15,7 +15,7 @@ from sweep_runs import EPOCHS, EXPERIMENTS, SWEEPS, Bench, table, trials
 
 from orchestrator.sweeps.sweep import trial_of
 from search_spaces import runbook
-from search_spaces.domains import typed
+from search_spaces.quantiles import typed
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 
