@@ -1,4 +1,7 @@
-"""From a space to the configurations of a sweep, each checked before anything starts (no torch)."""
+"""From a space to the configurations of a sweep, each checked before anything starts.
+
+Ray is imported here by the first call of `plan_spaces`, since the spaces are written in `ray.tune`'s domains.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from orchestrator.planning.ray_environment import set_environment
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sampling import SAMPLES, Point, is_grid, points
-from search_spaces.domains import Choice, Domain, Grid, Space
-from search_spaces.spaces import SPACES
+from search_spaces.quantiles import LAST, Space, choices, grid_values, is_domain, quantile
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError
 from trainable.cache.hashes import digest
@@ -21,27 +24,36 @@ NOT_SWEPT = {
     "weights": "is the whole run's (--weights)",
     "amp": "is the whole run's",
 }
-
+"""Fields of `TrainConfig` that no space may have, and why."""
 
 _FINETUNE_ONLY = ("lr_backbone", "stage2_epoch", "stage3_epoch")
 
-
 _TOGETHER = ("epochs", "stage2_epoch", "stage3_epoch")
-"""What is in order or not only together."""
-
+"""Parameters whose values are valid or not in combination: the stages have to begin in order within the epochs."""
 
 STARTUP = 8
-"""Trials of `--search optuna` that are Sobol points, the default among them: it has to learn from something."""
+"""The first trials of `--search optuna`, which the estimator learns from: the default and seven Sobol points."""
 
 
 def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> dict[str, Space]:
-    """The space that is named, around each experiment's default, tried out: nothing has been read or hashed yet.
+    """The space that `options` names, around each experiment's default, with all of its configurations checked.
+
+    This comes before the data is read and hashed, so that a mistake in a space is reported at once.
+
+    Args:
+        defaults: experiment to its default configuration.
 
     Raises:
-        ConfigError: there is no such space, or as `plan_sweep`.
+        ConfigError: there is no such space, or it has an unknown parameter or a value that makes no run.
     """
+    set_environment()  # Ray reads its environment when it is imported, by the next line or by a user's file
+    from search_spaces.spaces import SPACES
+
     if options.space in SPACES:
-        spaces = {name: SPACES[options.space](default) for name, default in defaults.items()}
+        try:
+            spaces = {name: SPACES[options.space](default) for name, default in defaults.items()}
+        except ValueError as error:  # Tune's, for a rate whose range ends outside of what a float can hold
+            raise ConfigError(f"{options.where}: {error}") from error
     else:
         from orchestrator.sweeps.user_space import load_space
 
@@ -52,7 +64,16 @@ def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> d
 
 
 def configurations(name: str, default: TrainConfig, space: Space, options: SweepOptions) -> Iterator[TrainConfig]:
-    """The configurations besides the default, none twice: not in other words either, as stages written out would be."""
+    """Yield the sweep's configurations besides the default, each identity once.
+
+    Stages at the epochs where the default has them, written out, are the default's identity.
+
+    Args:
+        name: the experiment, for messages.
+
+    Raises:
+        ConfigError: as `check_space`.
+    """
     check_space(name, default, space, options)
     seen = {digest(default.identity())}
     chosen_later = options.search == "optuna"
@@ -65,7 +86,11 @@ def configurations(name: str, default: TrainConfig, space: Space, options: Sweep
 
 
 def check_space(experiment: str, default: TrainConfig, space: Space, options: SweepOptions) -> None:
-    """Raises ConfigError: what is wrong with the space, naming the parameter."""
+    """Check a space for one experiment.
+
+    Raises:
+        ConfigError: the space is empty, or has a parameter or a value that makes no run; the message names it.
+    """
     where = options.where
     if not space:
         raise ConfigError(f"{where}: is empty; name at least one parameter")
@@ -77,7 +102,7 @@ def check_space(experiment: str, default: TrainConfig, space: Space, options: Sw
             raise ConfigError(f"{where}: {name}: no such parameter (there are: {' '.join(sorted(known))})")
         if default.mode == "probe" and name in _FINETUNE_ONLY:
             raise ConfigError(f"{where}: {name}: {experiment} has none; a probe trains its head only")
-    if options.search == "optuna" and any(isinstance(domain, Grid) for domain in space.values()):
+    if options.search == "optuna" and any(grid_values(value) is not None for value in space.values()):
         raise ConfigError(f"{where}: --search optuna has nothing to choose in a grid; try --search sobol")
     if is_grid(space) and options.num_samples is not None:
         size = len(list(points(space, SAMPLES, "sobol", 0)))
@@ -89,18 +114,18 @@ def check_space(experiment: str, default: TrainConfig, space: Space, options: Sw
 
 
 def extremes(domain: Any) -> Sequence[Any]:
-    if isinstance(domain, Grid):
-        return domain.values
-    if isinstance(domain, Choice):
-        return domain.options
-    return [domain.at(0.0), domain.at(1 - 1e-9)] if isinstance(domain, Domain) else [domain]
+    """The values of a parameter between which all its others lie: both ends of a range, or all of a choice or grid."""
+    for values in (grid_values(domain), choices(domain)):
+        if values is not None:
+            return values
+    return [quantile(domain, 0.0), quantile(domain, LAST)] if is_domain(domain) else [domain]
 
 
 def to_config(default: TrainConfig, point: Point, options: SweepOptions) -> TrainConfig:
-    """The default with a point's values.
+    """The default configuration with a point's values.
 
     Raises:
-        ConfigError: they make no run.
+        ConfigError: a value is of another type than the parameter, or the values make no run.
     """
     where, types = options.where, {f.name: str(f.type) for f in fields(TrainConfig)}
     values = {name: _fitting(value, types[name], f"{where}: {name}") for name, value in point.items()}
@@ -112,7 +137,7 @@ def to_config(default: TrainConfig, point: Point, options: SweepOptions) -> Trai
 
 
 def _fitting(value: Any, wanted: str, where: str) -> Any:
-    """The value, where it is of the type that is wanted; a whole number will do for a float."""
+    """The value, if it is of the type that is wanted. A whole number is converted where a float is wanted."""
     kind, _, none = wanted.partition(" | ")
     if kind not in ("int", "float") or (value is None and none):
         return value

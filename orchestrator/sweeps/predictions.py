@@ -1,29 +1,28 @@
-"""The test predictions of finished runs, side by side: only runs on the same rows can be compared."""
+"""The test predictions of finished runs in one table: only runs on the same rows can be compared."""
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from orchestrator.sweeps.verdict import Comparison, compare
 from trainable.base.errors import ExperimentError, Problem
 from trainable.base.files import read_json
-from trainable.base.paths import RunPaths
+from trainable.base.paths import PREDS_COLUMNS, RunPaths
 
-COLUMNS = ("path", "true", "pred")
-"""Of test_preds.csv (runbook section 6); `trainable.run.artifacts` has them too, but imports torch."""
 SAME_ROWS = "runs are compared on the same test rows in the same order"
-
-Row = tuple[str, str, str]
+_TOO_MANY_FIELDS = re.compile(r"Expected \d+ fields in line (\d+), saw \d+")
+"""The only form in which pandas says which row is too long."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What r runs said of the same n test rows; classes are numbered in the order of classes.json."""
+    """The classes that r runs predicted for the same n test rows, numbered in the order of classes.json."""
 
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -36,7 +35,13 @@ class Predictions:
 def compare_runs(
     default: Sequence[Path], other: Sequence[Path], *, resamples: int = 10_000, seed: int = 0
 ) -> Comparison:
-    """`verdict.compare` on the run folders of two configurations, one folder per seed, in the same order of seeds.
+    """Compare the runs of two configurations with `verdict.compare`.
+
+    Args:
+        default: the run folders of the default, one per seed.
+        other: the run folders of the other configuration, in the same order of seeds.
+        resamples: number of draws of rows and seeds.
+        seed: seed of the generator that draws.
 
     Raises:
         ExperimentError: as `read_predictions`.
@@ -48,7 +53,7 @@ def compare_runs(
 
 
 def read_predictions(folders: Sequence[Path]) -> Predictions:
-    """Read test_preds.csv and classes.json of each run folder; at least one.
+    """Read test_preds.csv and classes.json of each run folder; at least one folder.
 
     Raises:
         ExperimentError: a file is missing, not readable or empty, has a label that is no class, or has other classes,
@@ -57,17 +62,16 @@ def read_predictions(folders: Sequence[Path]) -> Predictions:
     runs = [RunPaths(folder) for folder in folders]
     first = runs[0]
     classes, rows = _classes(first.classes), _rows(first.test_preds)
-    place = {name: i for i, name in enumerate(classes)}
+    numbers = {name: i for i, name in enumerate(classes)}
     predicted = []
     for run in runs:
         if _classes(run.classes) != classes:
             raise _failed(f"has other classes, or another order, than {first.classes}", run.classes)
         own = _rows(run.test_preds)
         _check_same(rows, own, first.test_preds, run.test_preds)
-        _check_labels(own, place, run)
-        predicted.append([place[pred] for _, _, pred in own])
-    true = np.array([place[label] for _, label, _ in rows], np.int64)
-    return Predictions(tuple(classes), tuple(path for path, _, _ in rows), true, np.array(predicted, np.int64))
+        predicted.append(_numbered(own, numbers, run)["pred"].to_numpy())
+    true = _numbered(rows, numbers, first)["true"].to_numpy()
+    return Predictions(tuple(classes), tuple(rows["path"]), true, np.array(predicted))
 
 
 def _classes(file: Path) -> list[str]:
@@ -78,41 +82,71 @@ def _classes(file: Path) -> list[str]:
     return classes
 
 
-def _rows(file: Path) -> list[Row]:
-    """The rows below the header, a line each."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            header, found = reader.fieldnames or (), list(reader)
-    except FileNotFoundError:
-        raise _failed("no such file", file, hint="did the run finish?") from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise _failed(f"cannot be read: {error}", file) from None
-    missing = [name for name in COLUMNS if name not in header]
+def _rows(file: Path) -> pd.DataFrame:
+    """The columns path, true and pred as text. The index is the row in the file, where the header is row 1."""
+    frame = _read(file)
+    header = list(frame.iloc[0]) if len(frame) else []
+    missing = [name for name in PREDS_COLUMNS if name not in header]
     if missing:
         raise _failed("is missing", file, 1, missing[0])
-    for number, row in enumerate(found, 2):
-        if None in row or None in row.values():
-            raise _failed("does not have as many fields as the header", file, number)
-    if not found:
+    rows = frame.iloc[1:].set_axis(header, axis="columns").set_axis(range(2, len(frame) + 1))
+    short = rows.index[rows.isna().any(axis="columns")]
+    if len(short):
+        raise _failed("does not have as many fields as the header", file, int(short[0]))
+    if rows.empty:
         raise _failed("no rows below the header", file)
-    return [(row["path"], row["true"], row["pred"]) for row in found]
+    return rows[[*PREDS_COLUMNS]]
 
 
-def _check_same(rows: list[Row], own: list[Row], first: Path, file: Path) -> None:
-    for number, (one, two) in enumerate(zip(rows, own, strict=False), 2):
-        for column, a, b in zip(COLUMNS[:2], one, two, strict=False):
-            if a != b:
-                raise _failed(f"is {b!r}, but {a!r} in {first}", file, number, column, SAME_ROWS)
+def _read(file: Path) -> pd.DataFrame:
+    """All rows of the file as text, with the header as the first one, and NaN for the fields that a row lacks.
+
+    The header is read as a row, since pandas would take the first column of longer rows below a header for their index.
+    The engine is Python's, because the one in C gives an empty text for a field that is lacking.
+    """
+    try:
+        return pd.read_csv(
+            file, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig", engine="python"
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise _failed("no such file", file, hint="did the run finish?") from None
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (OSError, ValueError) as error:
+        too_many = _TOO_MANY_FIELDS.search(str(error))
+        if too_many:
+            raise _failed("does not have as many fields as the header", file, int(too_many[1])) from None
+        raise _failed(f"cannot be read: {error}", file) from None
+
+
+def _check_same(rows: pd.DataFrame, own: pd.DataFrame, first: Path, file: Path) -> None:
+    """Raise an ExperimentError for the first row that has another path or label in `own` than in `rows`."""
+    columns, both = [*PREDS_COLUMNS[:2]], rows.index.intersection(own.index)
+    unequal = own.loc[both, columns] != rows.loc[both, columns]
+    if unequal.any(axis=None):
+        number, column = _first(unequal)
+        one, two = rows.at[number, column], own.at[number, column]
+        raise _failed(f"is {two!r}, but {one!r} in {first}", file, number, column, SAME_ROWS)
     if len(rows) != len(own):
         raise _failed(f"has {len(own)} rows, but {first} has {len(rows)}", file, hint=SAME_ROWS)
 
 
-def _check_labels(rows: list[Row], place: dict[str, int], run: RunPaths) -> None:
-    for number, (_, true, pred) in enumerate(rows, 2):
-        for column, label in (("true", true), ("pred", pred)):
-            if label not in place:
-                raise _failed(f"{label!r} is no class of {run.classes.name}", run.test_preds, number, column)
+def _numbered(rows: pd.DataFrame, numbers: dict[str, int], run: RunPaths) -> pd.DataFrame:
+    """The columns true and pred as the numbers of their classes, int64."""
+    labels = rows[["true", "pred"]]
+    found = labels.apply(lambda column: column.map(numbers))
+    if found.isna().any(axis=None):
+        number, column = _first(found.isna())
+        raise _failed(
+            f"{labels.at[number, column]!r} is no class of {run.classes.name}", run.test_preds, number, column
+        )
+    return found.astype(np.int64)
+
+
+def _first(where: pd.DataFrame) -> tuple[int, str]:
+    """The row and the column of the first True, row by row."""
+    row = where.any(axis="columns").idxmax()
+    return int(row), str(where.loc[row].idxmax())
 
 
 def _failed(message: str, file: Path, row: int | None = None, column: str | None = None, hint: str = "") -> Exception:

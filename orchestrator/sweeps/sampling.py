@@ -1,4 +1,4 @@
-"""From a space to its points: scrambled Sobol or random, prefix-stable, so that a larger sweep holds a smaller one."""
+"""From a space to its points, scrambled Sobol or random. A larger sweep begins with the points of a smaller one."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from search_spaces.domains import Domain, Grid, Space
+from search_spaces.quantiles import Space, grid_values, is_domain, quantile_function
 
 Search = Literal["sobol", "random"]
 Point = dict[str, Any]
+"""A value for each parameter of a space."""
 
 SAMPLES = 16
-"""Trials of a sweep that says nothing else, the default configuration among them."""
+"""Trials of a sweep where the user gives no number, the default configuration among them."""
 
 
 def points(space: Space, num_samples: int, search: Search, seed: int) -> Iterator[Point]:
-    """The trials besides the default one.
+    """Yield the points of the trials besides the default one.
 
-    Ranges and choices are drawn `num_samples - 1` times, and every draw is crossed with the grids, as Tune does it; a
-    space of grids alone is its cross product, whatever `num_samples` is.
+    Domains are drawn `num_samples - 1` times, and every draw is crossed with the grids, as Tune does it. A space of
+    grids alone is their cross product, whatever `num_samples` is.
 
     Args:
-        search: "sobol" spreads the draws evenly over the space (scrambled Sobol points; Owen 1998): 16 samples are its
-            first 16 points without the first, whose place the default takes.
-        seed: of the scrambling or the drawing. The first points of a larger sweep are those of a smaller one.
+        search: "sobol" spreads the draws evenly over the space (scrambled Sobol points; Owen 1998): 16 samples are the
+            space's first 16 points without the first, whose place the default takes. "random" draws independently.
+        seed: seed of the scrambling or the drawing.
     """
-    drawn = {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
-    grids = {name: grid.values for name, grid in space.items() if isinstance(grid, Grid)}
+    drawn = {name: quantile_function(value) for name, value in space.items() if is_domain(value)}
+    grids = {name: values for name, value in space.items() if (values := grid_values(value)) is not None}
     constants = {name: value for name, value in space.items() if name not in drawn and name not in grids}
     crossed = [dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())]
     for place in _places(len(drawn), num_samples, search, seed) if drawn else [()]:
-        draw = {name: domain.at(u) for (name, domain), u in zip(drawn.items(), place, strict=True)}
+        draw = {name: quantile(u) for (name, quantile), u in zip(drawn.items(), place, strict=True)}
         for combination in crossed:
             point = {**constants, **draw, **combination}
             yield {name: point[name] for name in space}
 
 
 def is_grid(space: Space) -> bool:
-    """Whether the space has a size of its own."""
-    return not any(isinstance(domain, Domain) for domain in space.values())
+    """Whether the number of the space's points is fixed, because nothing in it is drawn."""
+    return not any(is_domain(value) for value in space.values())
 
 
 def _places(dimensions: int, num_samples: int, search: Search, seed: int) -> list[tuple[float, ...]]:
@@ -47,7 +48,7 @@ def _places(dimensions: int, num_samples: int, search: Search, seed: int) -> lis
     if search == "random":
         import random
 
-        # Each place has a generator of its own: what comes later does not depend on how many there are.
+        # Each place has a generator of its own, so that it does not depend on how many places there are.
         generators = [random.Random(f"{seed}/{i}") for i in range(1, num_samples)]
         return [tuple(generator.random() for _ in range(dimensions)) for generator in generators]
     from scipy.stats import qmc

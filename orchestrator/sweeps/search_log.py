@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import Trial
 from orchestrator.sweeps.sampling import Point
-from search_spaces.domains import Space
+from search_spaces.quantiles import Space, describe
 from trainable.base.files import read_json, write_json
 from trainable.cache.hashes import digest
 
@@ -21,7 +21,7 @@ class SearchLog:
     """
 
     def __init__(self, default: Trial, space: Space, planner: Planner) -> None:
-        key = digest({"space": repr(sorted(space.items())), "default": default.config.identity()})[:10]
+        key = digest({"space": describe(space), "default": default.config.identity()})[:10]
         self.path = planner.paths.trials(default.experiment) / f"optuna-{key}.json"
         self._default, self._planner = default, planner
 

@@ -10,7 +10,7 @@ from orchestrator.planning.steps import Run, Trial
 from orchestrator.sweeps.configurations import configurations, extremes, to_config
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.search_log import SearchLog
-from search_spaces.domains import Space
+from search_spaces.quantiles import Space
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 

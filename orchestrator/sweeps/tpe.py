@@ -1,4 +1,4 @@
-"""Optuna's TPE as a function: from what was tried to the next point of a space."""
+"""Optuna's tree-structured Parzen estimator as a function: from the trials so far to the next point of a space."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.sweeps.sampling import Point
-from search_spaces.domains import Choice, Domain, Space
+from search_spaces.quantiles import LAST, Quantile, Space, choices, is_domain, quantile_function
 from trainable.base.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial as the search is told of it: its validation macro-F1, an item an epoch, and how it stands."""
+    """A trial that the estimator learns from: its validation macro-F1, one value per epoch, and its state."""
 
     config: TrainConfig
     scores: tuple[float, ...]
@@ -23,67 +23,83 @@ class Tried:
 
 
 def propose(space: Space, tried: Sequence[Tried], seed: int) -> Point:
-    """A point by the multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Falkner et al. 2018), which
-    counts those that run as poor, so that two at once do not look in the same place.
+    """Choose a point by the multivariate estimator (Bergstra et al. 2011; Falkner et al. 2018).
 
-    Those whose configuration is not of the space are left out.
+    Running trials count as poor, so that two trials at once do not look in the same place. Trials whose configuration
+    is not in the space are left out. The same arguments give the same point.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    drawn = {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
+    drawn = {name: domain for name, domain in space.items() if is_domain(domain)}
     distributions = {name: _distribution(domain) for name, domain in drawn.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, multivariate=True, constant_liar=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for trial in tried:
-        params = {name: _place(domain, getattr(trial.config, name)) for name, domain in drawn.items()}
+        params = {name: place_of(domain, getattr(trial.config, name)) for name, domain in drawn.items()}
         if None not in params.values():
             study.add_trial(_frozen(optuna, trial, params, distributions))
     places = study.ask(distributions).params
-    return {name: _at(drawn[name], places[name]) if name in drawn else value for name, value in space.items()}
+    return {name: value_at(value, places[name]) if name in drawn else value for name, value in space.items()}
+
+
+def place_of(domain: Any, value: Any) -> float | None:
+    """The inverse of `value_at`: the middle of the places that give the value, None where no place does.
+
+    Floats are equal here if they agree to three significant digits.
+    """
+    options = choices(domain)
+    if options is not None:
+        return options.index(value) if value in options else None
+    if value is None:
+        return None
+    at = _function(domain)
+    place = (_first(at, lambda v: v >= value) + _first(at, lambda v: v > value)) / 2
+    width = at(1.0) - at(0.0)
+    return place if math.isclose(at(place), value, rel_tol=1e-3, abs_tol=1e-6 * width) else None
+
+
+def value_at(domain: Any, place: float) -> Any:
+    """The domain's value at a place of its Optuna distribution: an option's number, or a place in [0, 1]."""
+    options = choices(domain)
+    return _function(domain)(place) if options is None else options[int(place)]
 
 
 def _frozen(optuna: Any, trial: Tried, params: dict[str, Any], distributions: dict[str, Any]) -> Any:
-    """Of two that were stopped TPE prefers the one that came further: it holds no stages against each other."""
+    """The trial as Optuna stores one.
+
+    Only the last score of a stopped trial is reported, since TPE ranks stopped trials by the step they reached and
+    then by their score there. Scores of different stages of the training do not compare.
+    """
     states = optuna.trial.TrialState
     state = {"finished": states.COMPLETE, "stopped": states.PRUNED, "running": states.RUNNING}[trial.state]
     value = max(trial.scores) if trial.state == "finished" else None
-    shown = {len(trial.scores): trial.scores[-1]} if trial.scores else {}
+    reported = {len(trial.scores): trial.scores[-1]} if trial.scores else {}
     return optuna.trial.create_trial(
-        state=state, value=value, params=params, distributions=distributions, intermediate_values=shown
+        state=state, value=value, params=params, distributions=distributions, intermediate_values=reported
     )
 
 
 def _distribution(domain: Any) -> Any:
-    """Where a domain's `at` takes its argument from; a choice has no order."""
+    """The options' numbers, without an order, for a choice; the places in [0, 1] for anything else."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    if isinstance(domain, Choice):
-        return CategoricalDistribution(range(len(domain.options)))
-    return FloatDistribution(0.0, 1.0)
+    options = choices(domain)
+    return FloatDistribution(0.0, 1.0) if options is None else CategoricalDistribution(range(len(options)))
 
 
-def _at(domain: Any, place: float) -> Any:
-    return domain.options[int(place)] if isinstance(domain, Choice) else domain.at(min(place, 1 - 1e-9))
+def _function(domain: Any) -> Quantile:
+    """The domain's quantile function, for places in [0, 1] with both ends."""
+    at = quantile_function(domain)
+    return lambda place: at(min(place, LAST))
 
 
-def _place(domain: Any, value: Any) -> float | None:
-    """The inverse of `_at`: the middle of what gives the value; None where nothing does."""
-    if isinstance(domain, Choice):
-        return domain.options.index(value) if value in domain.options else None
-    if value is None:
-        return None
-    place = (_first(domain, lambda v: v >= value) + _first(domain, lambda v: v > value)) / 2
-    width = _at(domain, 1.0) - _at(domain, 0.0)
-    return place if math.isclose(_at(domain, place), value, rel_tol=1e-3, abs_tol=1e-6 * width) else None
-
-
-def _first(domain: Domain, reached: Callable[[Any], bool]) -> float:
-    """The first place whose value is `reached`, by bisection: domains do not decrease."""
+def _first(at: Quantile, reached: Callable[[Any], bool]) -> float:
+    """The first place whose value is `reached`, by bisection: quantile functions do not decrease."""
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (low, middle) if reached(_at(domain, middle)) else (middle, high)
+        low, high = (low, middle) if reached(at(middle)) else (middle, high)
     return high

@@ -1,17 +1,25 @@
-"""Is a swept configuration better than the default on the test rows? An interval, and "cannot tell" where it holds 0.
+"""Is a swept configuration better than the default on the test rows?
 
-Both are trained with the same s seeds and tested on the same n rows. Other seeds and other rows would have given other
-figures, so both are drawn again: a bootstrap of two crossed factors (Owen, The pigeonhole bootstrap, Annals of Applied
-Statistics 1, 2007). Two things in it are not the textbook's:
+Both configurations are trained with the same s seeds, and each of the 2s runs predicts the same n test rows. The
+figure of interest is the difference of their test macro-F1, averaged over the seeds. Other seeds and other test rows
+would have given another difference. A bootstrap estimates how much another one: it draws from the rows and from the
+seeds at hand, with replacement, many times, and looks at how far the difference moves. The middle 95 % of these
+differences is the interval. If the whole interval is above 0 the configuration is better, if it is below 0 it is
+worse, and if it holds 0 the data cannot tell.
 
-- A resample adds what the drawn rows change (all seeds, drawn rows) to what the drawn seeds change (drawn seeds, all
-  rows). Drawn seeds on drawn rows would count the chance in single predictions three times; so it counts twice, which
-  is still on the safe side.
-- What the drawn seeds change is widened, see `widening`. Five values drawn from five lie too close together.
+Rows and seeds are two crossed factors: every seed predicts every row (Owen, The pigeonhole bootstrap, Annals of Applied
+Statistics 1, 2007). The bootstrap differs from the textbook's in two ways:
 
-`python -m benchmarks.verdict_coverage` measures what comes of it (docs/results.md). Rows count as independent: with
-several photos of one person among the test rows the interval is too narrow. Each verdict stands alone: where there is
-no difference, up to one in twenty says that there is.
+- A draw is the sum of two changes: the change from drawing rows with all seeds kept, and the change from drawing seeds
+  with all rows kept. A textbook draw takes drawn seeds on drawn rows. The chance in single predictions would then count
+  three times. In the sum it counts twice, which is still on the safe side: the interval is rather too wide.
+- The change from drawing seeds is widened, because the mean of five values drawn from the same five varies less than
+  the mean of five new ones. `widening` has the factor.
+
+`python -m benchmarks.verdict_coverage` measures how often the interval holds the true difference (docs/results.md).
+Two limits: rows count as independent, so with several photos of one person among the test rows the interval is too
+narrow. And each verdict stands alone, so of many configurations without any difference up to one in twenty is called
+better or worse.
 """
 
 from __future__ import annotations
@@ -23,21 +31,24 @@ from statistics import NormalDist
 import numpy as np
 
 LEVEL = 0.95
+"""The part of the intervals that is to hold the true difference."""
 ROUNDING = 1e-9
 """Differences of F1 below this are rounding, not a difference."""
 CHUNK = 1_000_000
-"""Elements of the largest array in a chunk of resamples: some 30 MB with what is computed from it."""
+"""Elements of the largest array in a chunk of resamples; with the arrays computed from it a chunk takes some 30 MB."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Test macro-F1 of the default and of another configuration: one value per seed, in the same order of seeds."""
+    """Test macro-F1 of the default and of another configuration: one value per seed, in the same order of seeds.
+
+    `low` and `high` are the ends of the 95 % interval of the mean difference, other - default.
+    """
 
     default: tuple[float, ...]
     other: tuple[float, ...]
     low: float
     high: float
-    """Ends of the 95 % interval of the mean difference, other - default."""
 
     @property
     def default_mean(self) -> float:
@@ -45,7 +56,7 @@ class Comparison:
 
     @property
     def default_std(self) -> float:
-        """Standard deviation over the seeds, with s - 1 below."""
+        """Standard deviation over the s seeds, with s - 1 in the denominator."""
         return float(np.std(self.default, ddof=1))
 
     @property
@@ -54,7 +65,7 @@ class Comparison:
 
     @property
     def other_std(self) -> float:
-        """Standard deviation over the seeds, with s - 1 below."""
+        """Standard deviation over the s seeds, with s - 1 in the denominator."""
         return float(np.std(self.other, ddof=1))
 
     @property
@@ -69,7 +80,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What may be said of the other one: "better", "worse" or "cannot tell"."""
+        """Whether the other configuration is "better" or "worse" than the default, or "cannot tell"."""
         if self.low > ROUNDING:
             return "better"
         return "worse" if self.high < -ROUNDING else "cannot tell"
@@ -82,11 +93,11 @@ def compare(
 
     Args:
         true: (n,) integers, the class of each test row, 0 to `classes` - 1.
-        default: (s, n) integers, what the default predicted with each seed.
-        other: (s, n) integers, the same for the other configuration, its seeds in the same order.
+        default: (s, n) integers, the classes that the default predicted with each seed.
+        other: (s, n) integers, the same for the other configuration, with its seeds in the same order.
         classes: number of training classes; macro-F1 is the mean over all of them.
-        resamples: how many times rows and seeds are drawn.
-        seed: of these draws.
+        resamples: number of draws of rows and seeds.
+        seed: seed of the generator that draws.
 
     Raises:
         ValueError: shapes that do not fit, no row, fewer than two seeds, no integers, or a class out of range.
@@ -105,48 +116,41 @@ def compare(
 def macro_f1(counts: np.ndarray) -> np.ndarray:
     """Macro-F1 (...,) of confusion counts (..., C, C), true classes down and predicted ones across.
 
-    As in `trainable.run.metrics`: the mean over all C classes, 0 for one without a row and without a prediction.
+    It is the mean of F1 over all C classes, as in `trainable.run.metrics`. F1 is 0 for a class that has neither a row
+    nor a prediction.
     """
     return _mean_f1(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2))
 
 
 def widening(seeds: int) -> float:
-    """The factor on what drawn seeds change that makes a percentile interval as wide as Student's t-interval.
+    """The factor on the change from drawing seeds that makes a percentile interval as wide as Student's t-interval.
 
-    The mean of s values drawn from s spreads by sqrt((s - 1) / s) of the standard error, and percentiles take the
-    normal distribution's 1.96 where Student's is due (Hesterberg, What teachers should know about the bootstrap, The
-    American Statistician 69, 2015: the expanded percentile interval). Only the seeds are few, so only they are widened.
-    An interval whose squared half-width adds the squares of two such parts, each with its own quantile, holds the truth
-    at least as often as it says (Banerjee, Approximate confidence interval for linear functions of means of k
-    populations when the population variances are not equal, Sankhya 22, 1960).
+    Two things make the percentile interval of s values too narrow. The mean of s values drawn from s has a standard
+    deviation of only sqrt((s - 1) / s) standard errors. And percentiles of a normal distribution lie at 1.96 standard
+    errors, where Student's t for s - 1 degrees of freedom is due (Hesterberg, What teachers should know about the
+    bootstrap, The American Statistician 69, 2015: the expanded percentile interval). There are many rows, so only the
+    change from drawing seeds is widened. If the half-widths of two such parts, each with its own quantile, add up as
+    squares, the interval holds the truth at least as often as its level says (Banerjee, Approximate confidence interval
+    for linear functions of means of k populations when the population variances are not equal, Sankhya 22, 1960).
 
     Raises:
         ZeroDivisionError: for fewer than two seeds.
     """
-    return math.sqrt(seeds / (seeds - 1)) * student(seeds - 1) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    from scipy.stats import t  # imported by a comparison alone, since it takes longer than a plan
 
-
-def student(freedom: int) -> float:
-    """The x with P(|t| <= x) = 0.95 for Student's t with `freedom` >= 1 degrees of freedom; scipy is no dependency.
-
-    Found by bisection of the closed form for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4).
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_within(middle, freedom) < LEVEL else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)
+    upper = (1 + LEVEL) / 2
+    return math.sqrt(seeds / (seeds - 1)) * float(t.ppf(upper, seeds - 1)) / NormalDist().inv_cdf(upper)
 
 
 def draw_seeds(seeds: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(resamples, seeds) float64: the share of each seed among as many drawn with replacement."""
+    """Draw as many seeds as there are, with replacement; (resamples, seeds) float64, each seed's share of a draw."""
     return generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
 
 
 def draw_differences(
     true: np.ndarray, default: np.ndarray, other: np.ndarray, classes: int, resamples: int, seed: int
 ) -> np.ndarray:
-    """(resamples, s) float64: other - default of each seed on n rows drawn with replacement, the same for all runs."""
+    """Draw n rows with replacement, the same for all runs; (resamples, s) float64, other - default of each seed."""
     table = _columns(true, default, other, classes)
     return _differences(table, classes, resamples, np.random.default_rng(seed))
 
@@ -154,22 +158,11 @@ def draw_differences(
 def percentiles(draws: np.ndarray) -> tuple[float, float]:
     """The ends of the middle 95 % of (resamples,) draws.
 
-    Draws themselves, not values between them: then minus the draws gives minus the ends, to the last bit.
+    Both ends are draws and not values between two draws, so that minus the draws gives minus the ends to the last bit.
     """
     ordered = np.sort(draws)
     outside = int((1 - LEVEL) / 2 * len(ordered))
     return float(ordered[outside]), float(ordered[-1 - outside])
-
-
-def _student_within(angle: float, freedom: int) -> float:
-    """P(|t| <= sqrt(freedom) * tan(angle))."""
-    odd, cosine = freedom % 2, math.cos(angle)
-    term, total = (cosine if odd else 1.0), 0.0
-    for power in range(odd, freedom - 1, 2):
-        total += term
-        term *= cosine**2 * (power + 1) / (power + 2)
-    total *= math.sin(angle)
-    return 2 / math.pi * (angle + total) if odd else total
 
 
 def _check(true: np.ndarray, default: np.ndarray, other: np.ndarray, classes: int, resamples: int) -> None:
@@ -185,17 +178,18 @@ def _check(true: np.ndarray, default: np.ndarray, other: np.ndarray, classes: in
 
 
 def _columns(true: np.ndarray, default: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
-    """(n, (1 + 4s) * C) float32, 0 or 1: each row's true class, what each run says of it, and where that is right.
+    """(n, (1 + 4s) * C) float32, 0 or 1: each row's true class, each run's prediction, and each run's correct ones.
 
-    Row weights times this are a resample's support, predictions and hits at once; sums below 2**24 rows are exact.
+    Row weights times this table are a resample's support, predictions and hits at once; sums over less than 2**24 rows
+    are exact.
     """
-    truly, said = (np.eye(classes, dtype=np.float32)[labels] for labels in (true, np.concatenate([default, other])))
-    parts = np.concatenate([truly[None], said, said * truly])
+    truth, predicted = (np.eye(classes, dtype=np.float32)[each] for each in (true, np.concatenate([default, other])))
+    parts = np.concatenate([truth[None], predicted, predicted * truth])
     return parts.transpose(1, 0, 2).reshape(len(true), -1)
 
 
 def _differences(table: np.ndarray, classes: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(resamples, s): other - default on drawn rows, in chunks that bound the memory."""
+    """(resamples, s) float64: other - default of each seed on drawn rows, computed in chunks that bound the memory."""
     n, width = table.shape
     step, found = max(1, CHUNK // max(n, width)), []
     for begin in range(0, resamples, step):
@@ -209,15 +203,15 @@ def _differences(table: np.ndarray, classes: int, resamples: int, generator: np.
 
 
 def _macro_f1_by_run(weights: np.ndarray, table: np.ndarray, classes: int) -> np.ndarray:
-    """(resamples, 2s): macro-F1 of each run with rows that count as often as `weights` (resamples, n) says."""
+    """(resamples, 2s) float64: macro-F1 of each run, where a row counts as often as `weights` (resamples, n) says."""
     counts = (weights @ table).astype(np.float64).reshape(len(weights), -1, classes)
     support, rest = counts[:, :1], counts[:, 1:]
-    said, hits = np.split(rest, 2, axis=1)
-    return _mean_f1(hits, support, said)
+    predicted, hits = np.split(rest, 2, axis=1)
+    return _mean_f1(hits, support, predicted)
 
 
-def _mean_f1(hits: np.ndarray, support: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """The mean over the last axis of 2 * hits / (support + said), 0 where nothing is below."""
-    below = support + said
+def _mean_f1(hits: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of 2 * hits / (support + predicted), 0 where the denominator is 0."""
+    below = support + predicted
     f1: np.ndarray = np.divide(2 * hits, below, out=np.zeros(below.shape), where=below > 0)
     return f1.mean(-1)

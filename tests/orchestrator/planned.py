@@ -15,7 +15,7 @@ from orchestrator.planning.steps import Run
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
-from search_spaces.domains import Space
+from search_spaces.quantiles import Space
 
 
 def planner(root: Path, **recipe: Any) -> Planner:

@@ -1,11 +1,10 @@
-"""The built-in spaces, and what a parameter of a space may be."""
+"""The built-in spaces."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import fields, replace
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,10 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search_spaces.demo import RECIPE
-from search_spaces.domains import Choice, Domain, Grid, IntRange, LogUniform, Space, Uniform
+from search_spaces.quantiles import Space, grid_values, quantile
 from search_spaces.spaces import SPACES, lr, lr_grid, recipe
 from trainable.base.config import TrainConfig
-from trainable.base.errors import ConfigError
 
 PROBE = TrainConfig("probe", 5, 7e-4)
 FINETUNE = TrainConfig("finetune", 30, 5e-4, 1e-4)
@@ -28,8 +26,9 @@ rates = st.floats(1e-8, 1.0)
 
 
 def grid(space: Space) -> list[dict[str, Any]]:
-    assert all(isinstance(domain, Grid) for domain in space.values())
-    return [dict(zip(space, values, strict=True)) for values in product(*(space[name].values for name in space))]
+    """Every combination of a space that has grids alone."""
+    grids = [grid_values(value) or () for value in space.values()]
+    return [dict(zip(space, values, strict=True)) for values in product(*grids)]
 
 
 # -- lr-grid and lr
@@ -56,18 +55,18 @@ def test_lr_grid_is_nine_trials_of_a_finetune_with_the_default_among_them(head: 
 def test_lr_covers_a_decade_either_way(head: float, backbone: float) -> None:
     space = lr(replace(FINETUNE, lr_head=head, lr_backbone=backbone))
     for name, rate in (("lr_head", head), ("lr_backbone", backbone)):
-        ends = [space[name].at(u) for u in (0.0, 0.5, BELOW_1)]
+        ends = [quantile(space[name], u) for u in (0.0, 0.5, BELOW_1)]
         assert ends == pytest.approx([rate / 10, rate, rate * 10], rel=1e-3), name
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_probes_spaces_have_nothing_of_a_finetune(name: str) -> None:
+def test_a_probes_spaces_have_no_parameter_of_a_finetune(name: str) -> None:
     assert not {"lr_backbone", "stage2_epoch", "stage3_epoch"} & set(SPACES[name](PROBE))
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_backbone_that_does_not_train_is_left_alone(name: str) -> None:
-    """No range can be drawn around a rate of 0."""
+def test_a_backbone_that_does_not_train_is_not_swept(name: str) -> None:
+    """There is no logarithmic range around a rate of 0."""
     assert "lr_backbone" not in SPACES[name](replace(FINETUNE, lr_backbone=0.0))
 
 
@@ -100,9 +99,9 @@ def test_every_draw_of_a_probes_recipe_makes_a_run(epochs: int, us: list[float])
 
 
 def check_draw(default: TrainConfig, us: list[float]) -> None:
-    """TrainConfig checks itself."""
+    """Build the configuration at the places `us`; TrainConfig raises an error where the values make no run."""
     space = recipe(default)
-    drawn = {name: domain.at(u) for (name, domain), u in zip(space.items(), us, strict=False)}
+    drawn = {name: quantile(domain, u) for (name, domain), u in zip(space.items(), us, strict=False)}
     assert set(drawn) == set(space)
     config = replace(default, **drawn)
     assert config.mode == "probe" or config.stage_starts == (0, drawn["stage2_epoch"], drawn["stage3_epoch"])
@@ -110,76 +109,8 @@ def check_draw(default: TrainConfig, us: list[float]) -> None:
     assert all(type(value) is types.get(name, float) for name, value in drawn.items())
 
 
-def test_the_recipe_holds_the_runbooks_stages() -> None:
-    """30 epochs are 3, 6 and 21 of the three stages."""
+def test_the_recipe_includes_the_stages_of_the_runbook() -> None:
+    """The runbook divides 30 epochs into stages of 3, 6 and 21, so stages 2 and 3 begin at epochs 3 and 9."""
     space = recipe(FINETUNE)
-    assert {space["stage2_epoch"].at(i / 100) for i in range(100)} == set(range(1, 7))
-    assert {space["stage3_epoch"].at(i / 100) for i in range(100)} == set(range(7, 16))
-
-
-# -- domains
-
-
-@st.composite
-def ranges(draw: st.DrawFn) -> LogUniform | Uniform | IntRange:
-    kind = draw(st.sampled_from([LogUniform, Uniform, IntRange]))
-    if kind is IntRange:
-        low, high = sorted(draw(st.tuples(*[st.integers(-1000, 1000)] * 2)))
-    else:
-        least = 1e-12 if kind is LogUniform else -1e6
-        low, high = sorted(draw(st.tuples(*[st.floats(least, 1e6)] * 2)))
-    return kind(low, high)
-
-
-@given(ranges(), places)
-@example(Uniform(0.0, 0.99999), BELOW_1)
-@example(LogUniform(1.23456e-4, 1.23456e-3), 0.0)
-def test_a_value_is_within_its_bounds(domain: LogUniform | Uniform | IntRange, u: float) -> None:
-    assert domain.low <= domain.at(u) <= domain.high
-    assert type(domain.at(u)) is (int if isinstance(domain, IntRange) else float)
-
-
-@given(ranges(), places, places)
-def test_a_larger_place_is_no_smaller_value(domain: Domain, u: float, v: float) -> None:
-    assert domain.at(min(u, v)) <= domain.at(max(u, v))
-
-
-@given(st.lists(st.integers(), min_size=1, unique=True), places, places)
-def test_a_choice_goes_through_its_options_in_order(options: list[int], u: float, v: float) -> None:
-    domain = Choice(tuple(options))
-    first, second = (options.index(domain.at(place)) for place in sorted((u, v)))
-    assert first <= second
-    assert (domain.at(0), domain.at(BELOW_1)) == (options[0], options[-1])
-
-
-@pytest.mark.parametrize("domain", [IntRange(3, 9), Choice(tuple("abcdefg"))])
-def test_what_can_be_drawn_is_drawn_as_often(domain: Domain) -> None:
-    counts = Counter(domain.at((i + 0.5) / 700) for i in range(700))
-    assert set(counts.values()) == {100}
-
-
-def test_ranges_are_even_in_what_they_say() -> None:
-    us = [i / 10 for i in range(10)]
-    linear = [Uniform(1.0, 2.0).at(u) for u in us]
-    logarithmic = [LogUniform(1e-4, 1e-1).at(u) for u in us]
-    assert [b - a for a, b in pairwise(linear)] == pytest.approx([0.1] * 9)
-    assert [b / a for a, b in pairwise(logarithmic)] == pytest.approx([10**0.3] * 9, rel=1e-3)
-
-
-@given(st.sampled_from([LogUniform(1e-5, 1e-3), Uniform(0.0, 0.2)]), places)
-def test_a_value_can_be_typed(domain: Domain, u: float) -> None:
-    assert float(f"{domain.at(u):.4g}") == domain.at(u)
-
-
-@pytest.mark.parametrize(
-    ("kind", "arguments"),
-    [
-        (LogUniform, (0.0, 1.0)), (LogUniform, (-1.0, 1.0)), (LogUniform, (1e-3, 1e-4)), (LogUniform, (1.0, math.inf)),
-        (LogUniform, (math.nan, 1.0)), (LogUniform, (1.0, math.nan)),
-        (Uniform, (1.0, 0.0)), (Uniform, (0.0, math.inf)), (Uniform, (-math.inf, 0.0)), (Uniform, (math.nan, 1.0)),
-        (Uniform, (0.0, math.nan)), (IntRange, (3, 2)), (Choice, ((),)), (Grid, ((),)),
-    ],
-)  # fmt: skip
-def test_what_nothing_can_be_drawn_from_is_refused(kind: Any, arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(ConfigError):
-        kind(*arguments)
+    assert {quantile(space["stage2_epoch"], i / 100) for i in range(100)} == set(range(1, 7))
+    assert {quantile(space["stage3_epoch"], i / 100) for i in range(100)} == set(range(7, 16))

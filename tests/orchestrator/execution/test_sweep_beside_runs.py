@@ -15,7 +15,7 @@ from sweep_runs import EPOCHS, EXPERIMENTS, SWEEPS, Bench, table, trials
 
 from orchestrator.planning.planner import trial_folder_name
 from search_spaces import runbook
-from search_spaces.domains import typed
+from search_spaces.quantiles import typed
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 from trainable.run.identity import weights_identity

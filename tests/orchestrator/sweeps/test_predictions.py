@@ -1,18 +1,23 @@
-"""Predictions of several run folders, and which of them cannot be compared."""
+"""`read_predictions` and `compare_runs`: run folders that can be compared, and the messages for those that cannot."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.sweeps.predictions import compare_runs, read_predictions
 from orchestrator.sweeps.verdict import compare
 from trainable.base.errors import ExperimentError
+from trainable.base.files import write_csv
+from trainable.base.paths import PREDS_COLUMNS
 from trainable.run.metrics import classification_metrics
 
 NAMES = ["anger", "fear", "joy", "neutral"]
@@ -42,6 +47,38 @@ def test_predictions_are_read(runs: list[Path]) -> None:
     assert found.paths == tuple(f"a/{i}.jpg" for i in range(4))
     assert found.true.tolist() == [0, 2, 3, 2]
     assert found.predicted.tolist() == [[0, 2, 1, 2], [2, 2, 3, 2], [0, 2, 3, 2], [1, 1, 1, 1]]
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+
+
+@settings(max_examples=20)
+@given(st.lists(texts, min_size=1, max_size=4, unique=True), st.lists(texts, min_size=1, max_size=5), st.data())
+@example(["NA", "", "nan"], ["", " a ", 'b"c', "d,e", "f\ng"], None)
+def test_paths_and_labels_are_read_as_they_were_written(
+    classes: list[str], paths: list[str], data: st.DataObject
+) -> None:
+    """pandas would take NA, nan or an empty text for a missing value, and numbers for numbers."""
+    labels = [data.draw(st.sampled_from(classes)) if data else classes[i % len(classes)] for i in range(len(paths))]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "classes.json").write_text(json.dumps({"classes": classes}), encoding="utf-8")
+        rows = list(zip(paths, labels, labels[::-1], strict=True))
+        write_csv(folder / "test_preds.csv", PREDS_COLUMNS, rows)
+        found = read_predictions([folder])
+    assert found.classes == tuple(classes)
+    assert found.paths == tuple(paths)
+    assert [classes[i] for i in found.true] == labels
+    assert [classes[i] for i in found.predicted[0]] == labels[::-1]
+    assert found.true.dtype == found.predicted.dtype == "int64"
+
+
+def test_columns_may_be_in_another_order_and_more(runs: list[Path]) -> None:
+    text = "pred,seen,path,true\n" + "".join(
+        f"{p},x,a/{i}.jpg,{t}\n" for i, (t, p) in enumerate(zip(TRUE, TRUE, strict=True))
+    )
+    (runs[1] / "test_preds.csv").write_text("\ufeff" + text, encoding="utf-8")
+    assert read_predictions(runs).predicted[1].tolist() == [0, 2, 3, 2]
 
 
 def test_classes_are_numbered_as_in_classes_json_and_all_count(runs: list[Path]) -> None:
@@ -95,6 +132,9 @@ P, C = "test_preds.csv", "classes.json"
         (rewrite(P, "pred\n", "said\n"), P, ":1, column 'pred': is missing"),
         (rewrite(P, "a/2.jpg,neutral", "a/2.jpg"), P, ":4: does not have as many fields"),
         (rewrite(P, "a/2.jpg,neutral", "a/2.jpg,neutral,joy"), P, ":4: does not have as many fields"),
+        (rewrite(P, "a/0.jpg,anger,anger", "a/0.jpg,anger,anger,joy"), P, ":2: does not have as many fields"),
+        (rewrite(P, "a/3.jpg,joy,joy", '"a/3.jpg,joy,joy'), P, "cannot be read"),
+        (rewrite(P, "a/3.jpg,joy", 'a/3.jpg,"jo"y'), P, "cannot be read"),
         (rewrite(P, "a/1.jpg", "a/9.jpg"), P, ":3, column 'path': is 'a/9.jpg', but 'a/1.jpg' in"),
         (rewrite(P, "a/1.jpg,joy", "a/1.jpg,fear"), P, ":3, column 'true': is 'fear', but 'joy' in"),
         (rewrite(P, "a/3.jpg,joy,joy\n", ""), P, "has 3 rows, but"),

@@ -13,6 +13,7 @@ from by_hand import FINISHED, write_json
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from planned import planner, sweep_of
+from ray import tune
 
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
@@ -20,10 +21,10 @@ from orchestrator.planning.steps import Run, TrainingStep
 from orchestrator.sweeps.configurations import check_space, plan_spaces
 from orchestrator.sweeps.confirmation import confirmations, remaining, to_confirm
 from orchestrator.sweeps.options import SweepOptions
-from orchestrator.sweeps.sampling import points
+from orchestrator.sweeps.sampling import is_grid, points
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.demo import RECIPE
-from search_spaces.domains import Choice, Grid, IntRange, LogUniform, Space, Uniform
+from search_spaces.quantiles import Space
 from search_spaces.runbook import EXPERIMENTS
 from search_spaces.spaces import SPACES
 from trainable.base.config import TrainConfig
@@ -47,13 +48,15 @@ def shared(shared_project: Path) -> Planner:
 spaces: st.SearchStrategy[Space] = st.fixed_dictionaries(
     {},
     optional={
-        "lr_head": st.sampled_from([LogUniform(1e-5, 1e-3), Uniform(1e-4, 2e-4), Choice((1e-4, 5e-4)), 5e-4]),
-        "lr_backbone": st.sampled_from([LogUniform(1e-5, 1e-3), Grid((1e-5, 1e-4))]),
-        "batch": st.sampled_from([IntRange(1, 3), Grid((8, 1024)), 1024]),
-        "label_smoothing": st.sampled_from([Uniform(0.0, 0.2), Choice((0.0, 0))]),
-        "schedule": st.just(Choice(("constant", "cosine"))),
-        "stage2_epoch": st.sampled_from([IntRange(1, 4), Choice((None, 3)), Grid((2, 3))]),
-        "stage3_epoch": st.sampled_from([IntRange(5, 10), Choice((None, 9))]),
+        "lr_head": st.sampled_from(
+            [tune.loguniform(1e-5, 1e-3), tune.uniform(1e-4, 2e-4), tune.choice([1e-4, 5e-4]), 5e-4]
+        ),
+        "lr_backbone": st.sampled_from([tune.loguniform(1e-5, 1e-3), tune.grid_search([1e-5, 1e-4])]),
+        "batch": st.sampled_from([tune.randint(1, 4), tune.grid_search([8, 1024]), 1024]),
+        "label_smoothing": st.sampled_from([tune.uniform(0.0, 0.2), tune.choice([0.0, 0])]),
+        "schedule": st.just(tune.choice(["constant", "cosine"])),
+        "stage2_epoch": st.sampled_from([tune.randint(1, 5), tune.choice([None, 3]), tune.grid_search([2, 3])]),
+        "stage3_epoch": st.sampled_from([tune.randint(5, 11), tune.choice([None, 9])]),
     },
 ).filter(bool)
 
@@ -62,12 +65,12 @@ spaces: st.SearchStrategy[Space] = st.fixed_dictionaries(
 
 
 @given(spaces, SEARCHES, st.integers(0, 2**31), st.integers(2, 40), st.integers(2, 40))
-@example({"lr_head": LogUniform(1e-5, 1e-3), "lr_backbone": LogUniform(1e-5, 1e-3)}, "sobol", 1337, 16, 32)
-@example({"lr_head": LogUniform(1e-5, 1e-3), "lr_backbone": LogUniform(1e-5, 1e-3)}, "random", 1337, 16, 32)
+@example({"lr_head": tune.loguniform(1e-5, 1e-3), "lr_backbone": tune.loguniform(1e-5, 1e-3)}, "sobol", 1337, 16, 32)
+@example({"lr_head": tune.loguniform(1e-5, 1e-3), "lr_backbone": tune.loguniform(1e-5, 1e-3)}, "random", 1337, 16, 32)
 def test_a_larger_sweep_holds_a_smaller_one(
     shared: Planner, space: Space, search: str, seed: int, few: int, many: int
 ) -> None:
-    assume(few <= many and not all(isinstance(domain, Grid | float | int) for domain in space.values()))
+    assume(few <= many and not is_grid(space))
     small, large = (
         sweep_of(shared, "finetune_M1", space, seed=seed, num_samples=n, search=search) for n in (few, many)
     )
@@ -93,7 +96,7 @@ def test_a_grid_has_its_own_size_with_the_default_among_it(name: str, trials: in
 
 
 def test_ranges_are_crossed_with_grids(shared: Planner) -> None:
-    space = {"lr_head": LogUniform(1e-5, 1e-3), "batch": Grid((8, 16, 32)), "weight_decay": 0.5}
+    space = {"lr_head": tune.loguniform(1e-5, 1e-3), "batch": tune.grid_search([8, 16, 32]), "weight_decay": 0.5}
     trials = [step.config for step in sweep_of(shared, "probe_M1", space, num_samples=5).members[1:]]
     assert [config.batch for config in trials if config] == [8, 16, 32] * 4
     assert len({config.lr_head for config in trials if config}) == 4
@@ -103,29 +106,24 @@ def test_ranges_are_crossed_with_grids(shared: Planner) -> None:
 # -- even over the space
 
 
-class Place:
-    """The place itself."""
-
-    def at(self, u: float) -> float:
-        return u
-
-
 @given(st.integers(0, 2**31), st.integers(1, 7))
 @example(1337, 4)
 def test_sobol_samples_and_the_default_share_the_square(seed: int, power: int) -> None:
     """2**m samples are a net without its first point, whose place the default takes: every box of area 2**-m whose
     sides are powers of two has one of them, and one has none. At 16 samples those are the cells of 4 x 4, 2 x 8 ..."""
     number = 2**power
-    found = list(points({"a": Place(), "b": Place()}, number, "sobol", seed))
+    cells = tune.randint(0, number)  # of 2**m cells along one side, the one that the point is in
+    found = list(points({"a": cells, "b": cells}, number, "sobol", seed))
     assert len(found) == number - 1
     for wide in range(power + 1):
-        columns, rows = 2**wide, 2 ** (power - wide)
-        assert len({(int(p["a"] * columns), int(p["b"] * rows)) for p in found}) == number - 1
+        width, height = 2 ** (power - wide), 2**wide
+        assert len({(p["a"] // width, p["b"] // height) for p in found}) == number - 1
 
 
 @given(st.integers(0, 2**31), SEARCHES)
 def test_the_seed_decides_the_draws(seed: int, search: Any) -> None:
-    first, again, other = ([p["a"] for p in points({"a": Place()}, 9, search, s)] for s in (seed, seed, seed + 1))
+    space = {"a": tune.uniform(0, 1)}
+    first, again, other = ([p["a"] for p in points(space, 9, search, s)] for s in (seed, seed, seed + 1))
     assert first == again != other
 
 
@@ -133,8 +131,8 @@ def test_the_seed_decides_the_draws(seed: int, search: Any) -> None:
 
 
 @given(spaces, SEARCHES, st.integers(0, 2**31))
-@example({"stage2_epoch": Grid((2, 3)), "batch": Grid((8, 1024))}, "sobol", 1337)
-@example({"label_smoothing": Choice((0, 0.0))}, "random", 0)
+@example({"stage2_epoch": tune.grid_search([2, 3]), "batch": tune.grid_search([8, 1024])}, "sobol", 1337)
+@example({"label_smoothing": tune.choice([0, 0.0])}, "random", 0)
 def test_no_configuration_twice(shared: Planner, space: Space, search: str, seed: int) -> None:
     """Nor in other words: stage 2 at epoch 3 is what 30 epochs have anyway."""
     options: dict[str, Any] = {"search": search}
@@ -146,7 +144,7 @@ def test_no_configuration_twice(shared: Planner, space: Space, search: str, seed
 
 
 def test_the_stages_written_out_are_the_default(shared: Planner) -> None:
-    space = {"stage2_epoch": Grid((3, 4)), "stage3_epoch": Grid((9, 10))}
+    space = {"stage2_epoch": tune.grid_search([3, 4]), "stage3_epoch": tune.grid_search([9, 10])}
     trials = sweep_of(shared, "finetune_M1", space).members
     assert [step.config.stage_starts[1:] for step in trials] == [(3, 9), (3, 10), (4, 9), (4, 10)]
 
@@ -194,8 +192,8 @@ def test_weights_are_part_of_a_folders_name(shared_project: Path, tmp_path: Path
 
 
 def test_the_same_trial_of_two_spaces_has_one_folder(shared: Planner) -> None:
-    by_grid = sweep_of(shared, "probe_M1", {"lr_head": Grid((1e-3, 2e-3)), "batch": 1024})
-    by_choice = sweep_of(shared, "probe_M1", {"batch": Choice((1024,)), "lr_head": Choice((2e-3,))})
+    by_grid = sweep_of(shared, "probe_M1", {"lr_head": tune.grid_search([1e-3, 2e-3]), "batch": 1024})
+    by_choice = sweep_of(shared, "probe_M1", {"batch": tune.choice([1024]), "lr_head": tune.choice([2e-3])})
     assert folders(by_choice)[1] == folders(by_grid)[2]
     assert by_choice.members[1].name != by_grid.members[2].name
 
@@ -352,16 +350,25 @@ def test_a_built_in_space_fits_every_default(default: TrainConfig, name: str) ->
     plan_spaces({default.mode: default}, SweepOptions(name))
 
 
+@pytest.mark.parametrize("rate", [1e308, 5e-324])
+def test_a_rate_without_a_range_around_it_is_a_configuration_error(rate: float) -> None:
+    """A decade above or below it is no float any more, which Tune refuses with an error of its own."""
+    with pytest.raises(ConfigError, match="^--space lr: LogUniform requires"):
+        plan_spaces({"probe_M1": TrainConfig("probe", 5, rate)}, SweepOptions("lr"))
+
+
 def test_stages_are_checked_together() -> None:
     """Each of them would do beside the default's 3 and 9; some pairs would not, and whether one is drawn is luck."""
     default = TrainConfig("finetune", 30, 5e-4, 1e-4)
-    check_space("x", default, {"stage2_epoch": IntRange(12, 14), "stage3_epoch": IntRange(15, 20)}, SweepOptions())
-    check_space("x", default, {"epochs": IntRange(3, 4), "lr_head": 1}, SweepOptions())
+    check_space(
+        "x", default, {"stage2_epoch": tune.randint(12, 15), "stage3_epoch": tune.randint(15, 21)}, SweepOptions()
+    )
+    check_space("x", default, {"epochs": tune.randint(3, 5), "lr_head": 1}, SweepOptions())
     for space in (
-        {"stage2_epoch": IntRange(1, 8), "stage3_epoch": IntRange(8, 20)},
-        {"stage3_epoch": IntRange(4, 12), "epochs": Choice((10, 30))},
-        {"stage2_epoch": IntRange(1, 9)},
-        {"epochs": Grid((2, 30))},
+        {"stage2_epoch": tune.randint(1, 9), "stage3_epoch": tune.randint(8, 21)},
+        {"stage3_epoch": tune.randint(4, 13), "epochs": tune.choice([10, 30])},
+        {"stage2_epoch": tune.randint(1, 10)},
+        {"epochs": tune.grid_search([2, 30])},
     ):
         with pytest.raises(ConfigError, match="stage"):
             check_space("x", default, space, SweepOptions())

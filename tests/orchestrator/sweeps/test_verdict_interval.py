@@ -10,7 +10,7 @@ from guesses import guesses
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from orchestrator.sweeps.verdict import compare, draw_differences, draw_seeds, percentiles, student, widening
+from orchestrator.sweeps.verdict import compare, draw_differences, draw_seeds, percentiles, widening
 
 
 def test_the_same_rows_are_drawn_for_both_and_all_seeds() -> None:
@@ -95,9 +95,19 @@ def test_five_seeds_are_enough_to_be_right_nineteen_times_in_twenty() -> None:
     assert 930 < widened < 970
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 30, 101])
-def test_student(freedom: int) -> None:
-    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+# Student's t (0.975) for s - 1 degrees of freedom as in printed tables, three decimals.
+TABLE = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 10: 2.262, 31: 2.042}
+
+
+@pytest.mark.parametrize("seeds", TABLE)
+def test_the_widening_turns_a_percentile_interval_into_students(seeds: int) -> None:
+    deviation_of_a_drawn_mean = ((seeds - 1) / seeds) ** 0.5
+    assert widening(seeds) * 1.95996 * deviation_of_a_drawn_mean == pytest.approx(TABLE[seeds], abs=6e-4)
+
+
+def test_one_seed_has_no_interval() -> None:
+    with pytest.raises(ZeroDivisionError):
+        widening(1)
 
 
 def test_percentiles_are_draws() -> None:
