@@ -3,61 +3,82 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import App, Parameter
 
-from trainable.base.config import DEFAULT_SEED, PARTS, Resources, RunSpec, TrainConfig
-from trainable.base.errors import ConfigError, EmosweepError, InputError, InterruptedRun
+from trainable.base.command_line import flag, make_app, option, run_app, whole
+from trainable.base.config import DEFAULT_SEED, PARTS, Mode, Resources, RunSpec, TrainConfig
+from trainable.base.errors import ConfigError, InterruptedRun
 from trainable.run.checks import check_run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is trained, on what and into which folder."""
+
+    mode: Annotated[Mode, option("probe (head only) or finetune (three stages).")]
+    epochs: Annotated[int, whole("Epochs in all stages together.")]
+    train_csv: Annotated[Path, option("Training rows: path and label.")]
+    val_csv: Annotated[Path, option("Validation rows, which choose the best epoch.")]
+    test_csv: Annotated[Path, option("Test rows, evaluated once with the best weights.")]
+    out: Annotated[Path, option("Folder for the results.")]
+    lr_head: Annotated[float | None, option("Default: 7e-4 for probe, 5e-4 for finetune.")] = None
+    lr_backbone: Annotated[float, option("Rate of everything that trains besides the head.")] = 1e-4
+    batch: Annotated[int, whole("Images per step.")] = 1024
+    project_root: Annotated[Path, option("What the CSVs' image paths are relative to.")] = Path()
+    weights: Annotated[str, option("imagenet, none, or the path of a state dict.")] = "imagenet"
+    seed: Annotated[int, whole("Decides head, order, flips and dropout.")] = DEFAULT_SEED
+
+    @property
+    def spec(self) -> RunSpec:
+        """Raises ConfigError where a value is out of range."""
+        config = TrainConfig(
+            mode=self.mode,
+            epochs=self.epochs,
+            lr_head=self.lr_head if self.lr_head is not None else (7e-4 if self.mode == "probe" else 5e-4),
+            lr_backbone=self.lr_backbone if self.mode == "finetune" else None,
+            batch=self.batch,
+            weights=self.weights,
+            seed=self.seed,
+        )
+        csvs = dict(zip(PARTS, (self.train_csv, self.val_csv, self.test_csv), strict=True))
+        return RunSpec(self.project_root, csvs, self.out, config)
 
 
-@app.command()
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the run may use; none of it changes what is computed."""
+
+    device: Annotated[str, option("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))] = "auto"
+    threads: Annotated[int | None, whole("CPU threads. Default: PyTorch's.")] = None
+    workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
+    plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
+
+    @property
+    def resources(self) -> Resources:
+        """Raises ConfigError where a value is out of range."""
+        for name, value, least in (("workers", self.workers, 0), ("threads", self.threads, 1)):
+            if value is not None and value < least:
+                raise ConfigError(f"--{name} must be at least {least}, not {value}")
+        return Resources(self.device, self.threads, self.workers, self.plain)
+
+
 def train(
-    mode: Annotated[str, typer.Option(help="probe (head only) or finetune (three stages).")],
-    epochs: Annotated[int, typer.Option(help="Epochs in all stages together.")],
-    train_csv: Annotated[Path, typer.Option(help="Training rows: path and label.")],
-    val_csv: Annotated[Path, typer.Option(help="Validation rows, which choose the best epoch.")],
-    test_csv: Annotated[Path, typer.Option(help="Test rows, evaluated once with the best weights.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    lr_head: Annotated[float | None, typer.Option(help="Default: 7e-4 for probe, 5e-4 for finetune.")] = None,
-    lr_backbone: Annotated[float, typer.Option(help="Rate of everything that trains besides the head.")] = 1e-4,
-    batch: Annotated[int, typer.Option(help="Images per step.")] = 1024,
-    workers: Annotated[int | None, typer.Option(help="DataLoader workers of --plain.")] = None,
-    project_root: Annotated[Path, typer.Option(help="What the CSVs' image paths are relative to.")] = Path(),
-    weights: Annotated[str, typer.Option(help="imagenet, none, or the path of a state dict.")] = "imagenet",
-    seed: Annotated[int, typer.Option(help="Decides head, order, flips and dropout.")] = DEFAULT_SEED,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: PyTorch's.")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew in spite of a checkpoint.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="A line an epoch.")] = False,
+    *,
+    run: Run,
+    machine: Machine = Machine(),
+    fresh: Annotated[bool, flag("Begin anew in spite of a checkpoint.")] = False,
+    verbose: Annotated[bool, flag("A line an epoch.")] = False,
 ) -> None:
     """Train and evaluate one MobileNetV3-Small experiment."""
-    if mode not in ("probe", "finetune"):
-        raise ConfigError(f"--mode must be probe or finetune, not {mode!r}")
-    for name, value, least in (("workers", workers, 0), ("threads", threads, 1)):
-        if value is not None and value < least:
-            raise ConfigError(f"--{name} must be at least {least}, not {value}")
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"--device must be auto, cpu or cuda, not {device!r}")
-    rate = lr_head if lr_head is not None else (7e-4 if mode == "probe" else 5e-4)
-    config = TrainConfig(
-        mode=mode,  # type: ignore[arg-type]
-        epochs=epochs,
-        lr_head=rate,
-        lr_backbone=lr_backbone if mode == "finetune" else None,
-        batch=batch,
-        weights=weights,
-        seed=seed,
-    )
-    csvs = dict(zip(PARTS, (train_csv, val_csv, test_csv), strict=True))
-    spec = RunSpec(project_root, csvs, out, config)
+    resources, spec = machine.resources, run.spec
     check_run(spec)
-    _train(spec, Resources(device, threads, workers, plain), fresh=fresh, verbose=verbose)
+    _train(spec, resources, fresh=fresh, verbose=verbose)
 
 
 def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -> None:
@@ -67,7 +88,7 @@ def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -
     trainer = Trainer(spec, resources, fresh=fresh, log=log)
     try:
         test = trainer.run()
-    except KeyboardInterrupt as interrupt:  # typer would exit without a word
+    except KeyboardInterrupt as interrupt:
         raise InterruptedRun("interrupted; call again to go on from the last whole epoch") from interrupt
     best = trainer.best["metrics"]
     print(
@@ -76,22 +97,15 @@ def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -
     )
 
 
+def load_app() -> App:
+    app = make_app("python -m trainable", "Train and evaluate one MobileNetV3-Small experiment.", version_flags=())
+    app.default(train)
+    return app
+
+
 def main() -> None:
-    """Run the command; errors of ours are one message on stderr and an exit code."""
-    try:
-        app()
-    except InputError as error:
-        print(error.summary(), file=sys.stderr)
-        sys.exit(error.exit_code)
-    except InterruptedRun as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except EmosweepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:  # a full disk, a folder that cannot be written to
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Run the command and end the process with its exit code."""
+    sys.exit(run_app(load_app, sys.argv[1:]))
 
 
 if __name__ == "__main__":

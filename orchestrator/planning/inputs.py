@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from faceapi.contract.labels import check_label_options, label_problems
 from faceapi.contract.settings import Evaluator
+from faceapi.python.weights import check_weights as check_face_weights
 from faceapi.setup import prepare
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.selection import pattern_of
 from orchestrator.planning.settings import Settings
+from orchestrator.planning.weights import check_weights
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError, InputError, Problem
 from trainable.cache.folder import check_cache
 from trainable.data.checks import check_tables
 from trainable.data.tables import ImageTable, read_table
-from trainable.run.identity import weights_identity
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Inputs:
     evaluator: Evaluator | None
 
 
-def check_inputs(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
+def check_inputs(
+    experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths, *, option: str = "--only "
+) -> Inputs:
     """Read everything the experiments need.
+
+    Args:
+        option: how the command line names experiments, for a message that suggests others.
 
     Raises:
         InputError: with every problem of every file and option, not only the first.
@@ -38,7 +45,7 @@ def check_inputs(experiments: Sequence[Experiment], settings: Settings, paths: P
     """
     try:
         _check_folders(experiments, paths)
-        return _read(experiments, settings, paths)
+        return _read(experiments, settings, paths, option)
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise ConfigError(f"{error.filename}: {error.strerror}") from error
 
@@ -55,8 +62,12 @@ def _check_folders(experiments: Sequence[Experiment], paths: ProjectPaths) -> No
             raise ConfigError(f"--output-root {paths.output}: {blocked} is a file, but must be a folder")
 
 
-def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
+def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths, option: str) -> Inputs:
     gather = _Gather()
+    absent = _without_files(experiments, paths)
+    if absent:
+        gather.problems.append(_only_some(experiments, absent, paths, option))
+        experiments = [experiment for experiment in experiments if experiment not in absent]
     configs, training, faceapi = {}, {}, {}
     evaluator = None
     for experiment in experiments:
@@ -66,7 +77,7 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
                 configs[experiment.name] = config
     gather.option(check_cache)
     for weights in dict.fromkeys(config.weights for config in configs.values()):
-        gather.option(weights_identity, weights)
+        gather.option(check_weights, weights)
     for split in dict.fromkeys(e.split for e in experiments if e.trains):
         training[split], problems = check_tables(paths.training_csvs(split), paths.root)
         gather.problems += problems
@@ -74,11 +85,38 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
     if faceapi_splits:
         evaluator = gather.option(prepare, settings.faceapi, paths.faceapi_baseline)
         gather.option(check_label_options, settings.faceapi)
+        if evaluator is not None and evaluator.engine == "node":
+            gather.option(check_face_weights, evaluator.models)
     for split in faceapi_splits:
         faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True)
         gather.problems += problems + label_problems(faceapi[split], settings.faceapi)
     gather.raise_if_any()
     return Inputs(training, faceapi, configs, evaluator)
+
+
+def _without_files(experiments: Sequence[Experiment], paths: ProjectPaths) -> list[Experiment]:
+    """The experiments none of whose files is there, beside others that have some; [] where no experiment has any."""
+    files = {
+        e.name: paths.training_csvs(e.split).values() if e.trains else (paths.faceapi_csv(e.split),)
+        for e in experiments
+    }
+    absent = [e for e in experiments if not any(file.exists() for file in files[e.name])]
+    return absent if len(absent) < len(experiments) else []
+
+
+def _only_some(
+    experiments: Sequence[Experiment], absent: Sequence[Experiment], paths: ProjectPaths, option: str
+) -> Problem:
+    """One problem for data of a part of the experiments, such as one split, in place of a line for every file."""
+    present = [experiment for experiment in experiments if experiment not in absent]
+    splits = list(dict.fromkeys(experiment.split for experiment in present))
+    if set(splits) & {experiment.split for experiment in absent}:
+        names = " ".join(experiment.name for experiment in absent)
+        here = f"has no data for {names}"
+    else:
+        others = list(dict.fromkeys(experiment.split for experiment in absent))
+        here = f"only {' and '.join(splits)} {'are' if len(splits) > 1 else 'is'} here, no file of {', '.join(others)}"
+    return Problem(f"{here}; for what is here: {option}{pattern_of(present)}", str(paths.root / "data_shared"))
 
 
 class _Gather:

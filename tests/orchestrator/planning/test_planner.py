@@ -24,7 +24,7 @@ from orchestrator.planning.inputs import Inputs, check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner, Step, longest_first
 from orchestrator.planning.selection import select
-from orchestrator.planning.settings import Overrides, Recipe, Settings
+from orchestrator.planning.settings import Recipe, Settings
 from search_spaces.runbook import Experiment
 from trainable.base.config import Resources, RunSpec
 from trainable.cache.hashes import file_digest
@@ -559,7 +559,7 @@ def test_a_console_that_lacks_some_characters(encoding: str, root: Path) -> None
 
 def test_flags_reach_every_step(root: Path) -> None:
     paths = ProjectPaths(root, root)
-    settings = Settings(Overrides(epochs=3, batch=4, weights="none", seed=5))
+    settings = Settings(Recipe(epochs=3, batch=4, weights="none", seed=5))
     configs = check_inputs(select(TRAINED), settings, paths).configs
     assert {(c.epochs, c.batch, c.weights, c.seed) for c in configs.values()} == {(3, 4, "none", 5)}
 

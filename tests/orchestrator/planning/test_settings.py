@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faceapi.contract.settings import FaceApiSettings
-from orchestrator.planning.settings import Overrides, Recipe, Settings, load_recipe
+from orchestrator.planning.settings import Recipe, Settings, load_recipe
 from search_spaces.demo import RECIPE
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.config import TrainConfig
@@ -20,7 +20,7 @@ TRAINED = tuple(experiment.name for experiment in EXPERIMENTS if experiment.trai
 
 
 def config(name: str, recipe: dict[str, Any] | None = None, **flags: Any) -> TrainConfig:
-    settings = Settings(Overrides.model_validate(flags), Recipe.model_validate(recipe or {}))
+    settings = Settings(Recipe.model_validate(recipe or {}).with_flags(**flags))
     return settings.train_config(BY_NAME[name])
 
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner, Step
-from orchestrator.planning.settings import Overrides, Settings
+from orchestrator.planning.settings import Recipe, Settings
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.policies import TIME_BUDGET
@@ -25,7 +25,7 @@ PAST = {"scores": [0.25, 0.5], "stages": [1, 1], "total_seconds": 1.5}
 
 @pytest.fixture
 def planner(shared_project: Path, tmp_path: Path) -> Planner:
-    settings = Settings(Overrides(epochs=9, weights="none"))
+    settings = Settings(Recipe(epochs=9, weights="none"))
     paths = ProjectPaths(shared_project, tmp_path)
     return Planner(check_inputs([PROBE], settings, paths), settings, paths)
 
