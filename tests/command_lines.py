@@ -6,7 +6,7 @@ from cyclopts import App
 from cyclopts.argument import Argument
 
 from orchestrator.cli.app import load_app
-from trainable.__main__ import load_app as load_one_run
+from trainable.__main__ import app as one_run
 
 
 def commands() -> dict[str, App]:
@@ -16,7 +16,8 @@ def commands() -> dict[str, App]:
 
 def arguments(app: App) -> list[Argument]:
     """The options and positional arguments of a command."""
-    return [argument for argument in app.assemble_argument_collection(parse_docstring=True) if not argument.children]
+    found = app.assemble_argument_collection(default_parameter=load_app().default_parameter, parse_docstring=True)
+    return [argument for argument in found if not argument.children]
 
 
 def options_of(app: App) -> set[str]:
@@ -27,4 +28,4 @@ def options_of(app: App) -> set[str]:
 def all_options() -> set[str]:
     """Every option of both command lines."""
     main = {name for name in load_app().resolved_commands() if name.startswith("--")}
-    return main.union(*map(options_of, (*commands().values(), load_one_run())))
+    return main.union(*map(options_of, (*commands().values(), one_run)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from trainable.base.command_line import flag, make_app, option, run_app, whole
 from trainable.base.config import DEFAULT_SEED, PARTS, Mode, Resources, RunSpec, TrainConfig
@@ -97,15 +97,13 @@ def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -
     )
 
 
-def load_app() -> App:
-    app = make_app("python -m trainable", "Train and evaluate one MobileNetV3-Small experiment.", version_flags=())
-    app.default(train)
-    return app
+app = make_app("python -m trainable", "Train and evaluate one MobileNetV3-Small experiment.", version_flags=())
+app.default(train)
 
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
-    sys.exit(run_app(load_app, sys.argv[1:]))
+    sys.exit(run_app(lambda: app, sys.argv[1:]))
 
 
 if __name__ == "__main__":

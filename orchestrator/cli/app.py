@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated, Literal
 
 from cyclopts import App
 
 from orchestrator.cli.run_commands import plan, run_all, sweep
 from orchestrator.cli.tool_commands import cache, demo_data, faceapi, report
-from trainable.base.command_line import make_app
+from trainable.base.command_line import make_app, option
 
 SCRIPT = "emosweep"
 """The command that an installation brings; shells complete the options of commands, not of `python -m`."""
@@ -41,11 +42,17 @@ def load_app() -> App:
     return app
 
 
-def install_completion() -> None:
-    """Write completions of the command `emosweep` for the shell in use."""
+def install_completion(
+    *,
+    shell: Annotated[
+        Literal["bash", "fish", "powershell", "zsh"] | None,
+        option("bash, fish, powershell or zsh. Default: the shell in use."),
+    ] = None,
+) -> None:
+    """Write the completions of the command `emosweep` where the shell looks for them."""
     from cyclopts.completion.install import create_install_completion_command
 
-    create_install_completion_command(command_line(SCRIPT).install_completion, add_to_startup=True)()
+    create_install_completion_command(command_line(SCRIPT).install_completion, add_to_startup=True)(shell=shell)
 
 
 def _version() -> str:

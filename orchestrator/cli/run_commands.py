@@ -135,7 +135,7 @@ def _plan(
     Args:
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
-    inputs = check_inputs(experiments, settings, paths, option="--only " if fixed else "sweep ")
+    inputs = check_inputs(experiments, settings, paths)
     planner = Planner(inputs, settings, paths)
     steps = planner.plan(experiments, fresh=fresh)
     if options is None:

@@ -13,7 +13,7 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.selection import pattern_of
 from orchestrator.planning.settings import Settings
 from orchestrator.planning.weights import check_weights
-from search_spaces.runbook import Experiment
+from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError, InputError, Problem
 from trainable.cache.folder import check_cache
@@ -31,13 +31,8 @@ class Inputs:
     evaluator: Evaluator | None
 
 
-def check_inputs(
-    experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths, *, option: str = "--only "
-) -> Inputs:
+def check_inputs(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
     """Read everything the experiments need.
-
-    Args:
-        option: how the command line names experiments, for a message that suggests others.
 
     Raises:
         InputError: with every problem of every file and option, not only the first.
@@ -45,7 +40,7 @@ def check_inputs(
     """
     try:
         _check_folders(experiments, paths)
-        return _read(experiments, settings, paths, option)
+        return _read(experiments, settings, paths)
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise ConfigError(f"{error.filename}: {error.strerror}") from error
 
@@ -62,11 +57,11 @@ def _check_folders(experiments: Sequence[Experiment], paths: ProjectPaths) -> No
             raise ConfigError(f"--output-root {paths.output}: {blocked} is a file, but must be a folder")
 
 
-def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths, option: str) -> Inputs:
+def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
     gather = _Gather()
     absent = _without_files(experiments, paths)
     if absent:
-        gather.problems.append(_only_some(experiments, absent, paths, option))
+        gather.problems.append(_only_some(experiments, absent, paths))
         experiments = [experiment for experiment in experiments if experiment not in absent]
     configs, training, faceapi = {}, {}, {}
     evaluator = None
@@ -95,28 +90,25 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
 
 
 def _without_files(experiments: Sequence[Experiment], paths: ProjectPaths) -> list[Experiment]:
-    """The experiments none of whose files is there, beside others that have some; [] where no experiment has any."""
+    """The experiments none of whose files is there, where the user asked for all experiments and some have files."""
+    if len(experiments) < len(EXPERIMENTS):
+        return []
     files = {
-        e.name: paths.training_csvs(e.split).values() if e.trains else (paths.faceapi_csv(e.split),)
-        for e in experiments
+        e: paths.training_csvs(e.split).values() if e.trains else [paths.faceapi_csv(e.split)] for e in experiments
     }
-    absent = [e for e in experiments if not any(file.exists() for file in files[e.name])]
+    absent = [e for e in experiments if not any(file.exists() for file in files[e])]
     return absent if len(absent) < len(experiments) else []
 
 
-def _only_some(
-    experiments: Sequence[Experiment], absent: Sequence[Experiment], paths: ProjectPaths, option: str
-) -> Problem:
-    """One problem for data of a part of the experiments, such as one split, in place of a line for every file."""
+def _only_some(experiments: Sequence[Experiment], absent: Sequence[Experiment], paths: ProjectPaths) -> Problem:
+    """One problem for the data of some experiments, such as those of one split, in place of a line for every file."""
     present = [experiment for experiment in experiments if experiment not in absent]
-    splits = list(dict.fromkeys(experiment.split for experiment in present))
-    if set(splits) & {experiment.split for experiment in absent}:
-        names = " ".join(experiment.name for experiment in absent)
-        here = f"has no data for {names}"
+    here, missing = (list(dict.fromkeys(e.split for e in group)) for group in (present, absent))
+    if set(here) & set(missing):
+        text = f"there are no files for {' '.join(experiment.name for experiment in absent)}"
     else:
-        others = list(dict.fromkeys(experiment.split for experiment in absent))
-        here = f"only {' and '.join(splits)} {'are' if len(splits) > 1 else 'is'} here, no file of {', '.join(others)}"
-    return Problem(f"{here}; for what is here: {option}{pattern_of(present)}", str(paths.root / "data_shared"))
+        text = f"only {' and '.join(here)} {'are' if len(here) > 1 else 'is'} here, no file of {' and '.join(missing)}"
+    return Problem(f"{text}; to run the rest: --only {pattern_of(present)}", str(paths.root / "data_shared"))
 
 
 class _Gather:

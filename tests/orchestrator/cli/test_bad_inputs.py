@@ -23,6 +23,7 @@ from orchestrator.planning.weights import IMAGENET_URL
 
 Spoil = Callable[[Path], object]
 
+ROOT = Path(__file__).resolve().parents[3]
 CROPS = "data_shared/cropped_faces_csv"
 TRAIN, VAL, TEST = (f"{CROPS}/{part}_M1.csv" for part in ("train", "val", "test"))
 FACES = "data_shared/splits_csv/test_M1.csv"
@@ -382,7 +383,7 @@ def test_in_a_shell(spoil: Spoil, options: str, words: tuple[str, ...], root: Pa
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "run-all", *options.split()],
         cwd=root, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120,
-        env={**os.environ, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     check(done, words)
     assert not changes(before, listing(root))

@@ -13,7 +13,7 @@ from by_hand import Cli
 from command_lines import arguments, commands, options_of
 from rich.cells import cell_len
 
-from trainable.__main__ import load_app as load_one_run
+from trainable.__main__ import app as one_run
 
 COMMANDS = commands()
 
@@ -39,14 +39,12 @@ def test_every_command_and_every_option_says_what_it_is_for(name: str) -> None:
 
 
 def test_every_option_of_one_run_says_what_it_is_for() -> None:
-    app = load_one_run()
-    assert app.help
-    assert arguments(app)
-    assert [argument.name for argument in arguments(app) if not argument.parameter.help] == []
+    assert arguments(one_run)
+    assert [argument.name for argument in arguments(one_run) if not argument.parameter.help] == []
 
 
 def test_no_option_has_a_twin_that_switches_it_off() -> None:
-    options = set().union(*map(options_of, (*COMMANDS.values(), load_one_run())))
+    options = set().union(*map(options_of, (*COMMANDS.values(), one_run)))
     assert {"--fresh", "--plain", "--verbose", "--compare", "--clear"} <= options
     assert [option for option in options if option.startswith(("--no-", "--empty-"))] == []
 
@@ -77,7 +75,7 @@ def test_the_help_of_all() -> None:
 def test_help_fits_a_terminal_of_80_columns(arguments: tuple[str, ...]) -> None:
     """The two with the longest options, as a terminal would show them."""
     text = help_of(*arguments)
-    command = load_one_run() if arguments == ("trainable",) else COMMANDS["run-all"]
+    command = one_run if arguments == ("trainable",) else COMMANDS["run-all"]
     assert max(map(cell_len, text.splitlines())) <= 80
     assert "…" not in text
     assert [option for option in options_of(command) if option not in text] == []
