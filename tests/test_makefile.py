@@ -91,7 +91,9 @@ def test_changed_dependencies_are_installed_again(checkout: Path, tools: Path) -
     assert [line.rpartition(" ")[2] for line in calls(tools)] == [".[optuna]", ".[dev]"]
 
 
-@pytest.mark.parametrize(("target", "pytest_call"), [("test", "python -m pytest"), ("test-all", "python -m pytest -m ")])
+@pytest.mark.parametrize(
+    ("target", "pytest_call"), [("test", "python -m pytest"), ("test-all", "python -m pytest -m ")]
+)
 def test_tests_set_everything_up_from_nothing(target: str, pytest_call: str, checkout: Path, tools: Path) -> None:
     done = make(checkout, target, path=tools)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -30,7 +31,7 @@ main()
 """
 
 
-def start(*arguments: str, **more: object) -> subprocess.Popen[str]:
+def start(*arguments: str) -> subprocess.Popen[str]:
     """A process of Python with SIGINT as a terminal would leave it; a background job of a shell inherits it ignored."""
     return subprocess.Popen(
         [sys.executable, *arguments],
@@ -69,10 +70,8 @@ def on_a_terminal(code: str) -> tuple[int, bytes]:
     code_, seen = process.wait(60), b""
     os.set_blocking(master, False)
     os.close(slave)
-    try:
+    with contextlib.suppress(OSError):  # nothing was written
         seen = os.read(master, 1000)
-    except OSError:  # nothing was written
-        pass
     os.close(master)
     return code_, seen
 

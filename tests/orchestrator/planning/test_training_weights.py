@@ -87,7 +87,9 @@ def save_old(path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
 
 
-@pytest.mark.parametrize("save", [lambda path: torch.save({"a": torch.zeros(1)}, path), save_old], ids=["zip", "pickle"])
+@pytest.mark.parametrize(
+    "save", [lambda path: torch.save({"a": torch.zeros(1)}, path), save_old], ids=["zip", "pickle"]
+)
 def test_files_of_pytorch_pass(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
     save(tmp_path / "weights.pt")
     check_weights(str(tmp_path / "weights.pt"))
