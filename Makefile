@@ -13,7 +13,7 @@ INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pyt
 help:  ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: setup  ## Draw a small data set, run all seven experiments on it, print their table
+demo: setup  ## Draw a small data set and run all seven experiments on it
 	$(BIN)/python -m orchestrator demo-data $(DEMO)
 	$(BIN)/python -m orchestrator run-all --project-root $(DEMO) --config $(DEMO)/recipe.json
 
@@ -53,7 +53,7 @@ lint: dev  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:  ## Delete everything that was installed or cached here; results stay
+clean:  ## Delete what was installed or cached here; results stay
 	rm -rf $(VENV) faceapi/node/node_modules build/lib build/bdist.* dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -70,7 +70,7 @@ def test_make_alone_lists_every_target(checkout: Path) -> None:
     assert targets
     listed = [line.split()[1] for line in done.stdout.splitlines()]
     assert sorted(listed) == sorted(targets[1].split())
-    assert all(len(line.split()) > 3 for line in done.stdout.splitlines())
+    assert all(len(line.split()) > 3 and len(line) <= 80 for line in done.stdout.splitlines())
 
 
 def test_setup_installs_no_linters_and_is_done_once(checkout: Path, tools: Path) -> None:

@@ -37,7 +37,12 @@ SweepSpace = Annotated[
 Space = Annotated[str, option(SPACES_HELP, group=SWEEP, metavar="SPACE")]
 TimeBudget = Annotated[
     str | None,
-    option("End the sweep after 90m, 1h30m or 5400s; it can go on later.", group=SWEEP, metavar="TIME"),
+    option(
+        "End the sweep after 90m, 1h30m or 5400s; it can go on later.",
+        group=SWEEP,
+        metavar="TIME",
+        allow_leading_hyphen=True,  # a time below 0 is refused as a time
+    ),
 ]
 
 

@@ -97,8 +97,9 @@ def _run(load: Callable[[], App], arguments: Sequence[str]) -> int:
             return 2
         return int(app(list(arguments)) or 0)
     except CycloptsError as error:
-        command = " ".join([app.name[0], *(error.command_chain or ())])
-        print(f"error: {usage_message(error)}\nhelp: {command} --help", file=sys.stderr)
+        print(f"error: {usage_message(error)}", file=sys.stderr)
+        if not isinstance(error, CoercionError):  # a wrong value's message says what is right
+            print(f"help: {' '.join([app.name[0], *(error.command_chain or ())])} --help", file=sys.stderr)
         return 2
     except InputError as error:
         print(error.summary(), file=sys.stderr)

@@ -13,6 +13,7 @@ from by_hand import Cli
 from command_lines import arguments, commands, options_of
 from rich.cells import cell_len
 
+from orchestrator.cli.options import Machine
 from trainable.__main__ import app as one_run
 
 COMMANDS = commands()
@@ -125,7 +126,6 @@ def test_nothing_asked_is_help(cli: Cli) -> None:
         (("cache", "all"), ("unexpected extra argument: all",)),
         (("demo-data",), ("ROOT is missing",)),
         (("sweep",), ("EXPERIMENTS is missing",)),
-        (("run-all", "--device", "gpu"), ("--device must be auto, cpu or cuda, not 'gpu'",)),
     ],
 )
 def test_a_slip_of_the_keyboard(arguments: tuple[str, ...], words: tuple[str, ...], cli: Cli) -> None:
@@ -156,3 +156,8 @@ def test_the_address_of_the_environment(
     done = cli("run-all", *files, "--num-cpus", "2")
     assert done.returncode == 2
     assert ("--num-cpus is for a Ray that is started here" in done.stderr) == bool(address)
+
+
+def test_an_empty_address_is_none() -> None:
+    """Ray would be asked to join a cluster at ''."""
+    assert Machine(address="").hardware.address is None

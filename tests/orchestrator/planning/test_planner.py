@@ -280,11 +280,11 @@ def test_values_that_are_the_defaults_in_other_words_change_nothing(root: Path) 
 
 def test_weights_count_by_content_not_by_name(root: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.pt", tmp_path / "b.pt"
-    first.write_bytes(b"weights")
-    second.write_bytes(b"weights")
+    first.write_bytes(b"\x80weights")
+    second.write_bytes(b"\x80weights")
     finish(root, weights=str(first))
     assert statuses(plan(root, weights=str(second))) == {"done": list(ALL)}
-    second.write_bytes(b"other weights")
+    second.write_bytes(b"\x80other weights")
     steps = plan(root, weights=str(second))
     assert statuses(steps)["stale"] == list(TRAINED)
     assert steps["probe_M1"].why == "weights changed"

@@ -12,6 +12,11 @@ from trainable.base.errors import ConfigError
 MB = 1_000_000
 
 
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+
+
 def test_the_output_folder_needs_room_for_results_and_for_the_checkpoints_of_what_runs(tmp_path: Path) -> None:
     need = 5 * 10 * MB + 2 * 60 * MB
     check_output_room(tmp_path, runs=5, at_once=2, free=lambda folder: need)
