@@ -2,36 +2,61 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= build/demo
+# uv where it is installed, else pip; a virtual environment that uv made has no pip of its own.
+UV := $(shell command -v uv 2> /dev/null)
+CREATE = $(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
+INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: demo test setup format lint clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all setup dev format lint clean clean-demo
 
-demo: setup  ## Draw a small data set, run all seven experiments on it, print their table
+help:  ## Show what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: setup  ## Draw a small data set and run all seven experiments on it
 	$(BIN)/python -m orchestrator demo-data $(DEMO)
 	$(BIN)/python -m orchestrator run-all --project-root $(DEMO) --config $(DEMO)/recipe.json
 
-test: setup lint  ## Lint, type-check and run the whole test suite
+test: lint  ## Lint, type-check and run the test suite
 	$(BIN)/python -m pytest
 
-setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Virtual environment and Node packages
+test-all: lint  ## The same with the tests that take too long for every change
+	$(BIN)/python -m pytest -m ''
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Install what the program needs: Python and Node packages
+
+dev: setup $(VENV)/.installed-dev  ## Install what tests and linters need too
+
+$(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; try: make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(CREATE)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(if $(UV),,$(BIN)/python -m pip --version > /dev/null || $(BIN)/python -m ensurepip)
+	$(INSTALL) -c constraints.txt -e '.[optuna]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $@
 
 faceapi/node/node_modules/.installed: faceapi/node/package.json faceapi/node/package-lock.json
 	@if command -v npm > /dev/null; then cd faceapi/node && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "no npm here: face-api's weights must come from a folder (docs/faceapi.md)"; fi
 
-format: setup
+format: dev  ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: setup
+lint: dev  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:
-	rm -rf $(VENV) faceapi/node/node_modules build *.egg-info
+clean:  ## Delete what was installed or cached here; results stay
+	rm -rf $(VENV) faceapi/node/node_modules build/lib build/bdist.* dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-demo:  ## Delete the demo's data and results
+	rm -rf $(DEMO)

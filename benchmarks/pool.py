@@ -20,11 +20,11 @@ from typing import Any
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; see `orchestrator.execution.session`
 
+from orchestrator.execution.work import Limits, Work
 from ray import tune
 
 from orchestrator.execution.session import Share, session
 from orchestrator.execution.tuner import train
-from orchestrator.execution.work import Limits, Work
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Step
 from orchestrator.sweeps.policies import Halving

@@ -46,7 +46,7 @@ def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     from orchestrator.planning.inputs import check_inputs
     from orchestrator.planning.paths import ProjectPaths
     from orchestrator.planning.planner import Planner
-    from orchestrator.planning.settings import Overrides, Settings
+    from orchestrator.planning.settings import Recipe, Settings
     from search_spaces.runbook import EXPERIMENTS
 
     probe = next(experiment for experiment in EXPERIMENTS if experiment.name == "probe_M1")
@@ -54,7 +54,7 @@ def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     rates = [probe.lr_head * 10 ** (i / (TRIALS - 1) * 2 - 1) for i in range(TRIALS)]
     probes = [replace(probe, name=f"probe_M1_{i}", folder=f"probe_M1_160_{i}", lr_head=r) for i, r in enumerate(rates)]
     paths = ProjectPaths(project, out)
-    settings = Settings(Overrides(batch=batch, weights=str(weights)))
+    settings = Settings(Recipe(batch=batch, weights=str(weights)))
     planner = Planner(check_inputs(probes, settings, paths), settings, paths)
     outcome = run_steps(planner.plan(probes), planner, Hardware(), Console(), fresh=False, verbose=False)
     assert not outcome.failures, outcome.failures

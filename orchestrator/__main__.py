@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-import atexit
-import io
-import os
 import sys
-from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from trainable.base.errors import EmosweepError, InputError
+if TYPE_CHECKING:
+    from cyclopts import App
 
 
 def main() -> None:
-    """Run the command line, and end the process without taking it apart: for torch, Ray and pandas that takes Python
-    more than a second."""
-    code = 0
-    try:
-        run()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads any more
-            stream.flush()
-    os._exit(code)
+    """Run the command line (see `run`) and end the process with its exit code."""
+    run()
 
 
 def run() -> None:
-    """Errors of ours are one message on stderr and an exit code, never a traceback."""
-    from orchestrator.cli.app import app
+    """Call the command that `sys.argv` names; always raises SystemExit.
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a Korean console (CP949) lacks the tables' dash
+    Everything is imported within, so that Ctrl-C ends the first seconds, too, in one word and with 130.
+    """
     try:
-        app()
-    except InputError as error:
-        print(error.summary(), file=sys.stderr)
-        sys.exit(error.exit_code)
-    except EmosweepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:  # a full disk, a folder that cannot be written to
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        from orchestrator.cli.terminal import restore_terminal
+        from trainable.base.command_line import run_app
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+    def load() -> App:
+        from orchestrator.cli.app import load_app
+
+        return load_app()
+
+    sys.exit(run_app(load, sys.argv[1:], restore_terminal))
 
 
 if __name__ == "__main__":

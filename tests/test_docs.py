@@ -1,4 +1,4 @@
-"""What the documents say exists: linked files, named options, folders, the demo's commands."""
+"""What the documents say exists: linked files and headings, named options, folders, the demo's commands."""
 
 from __future__ import annotations
 
@@ -6,36 +6,64 @@ import re
 from pathlib import Path
 
 import pytest
-import typer.main
+from command_lines import all_options
 
-from orchestrator.cli.app import app
 from search_spaces.runbook import EXPERIMENTS
-from trainable.__main__ import app as trainable_app
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+WITH_OPTIONS = ["README.md", "README.ko.md", "docs/data.md", "docs/sweeps.md", "docs/faceapi.md", "docs/performance.md"]
+OTHER_PROGRAMS = ("npm ", "tensorboard ")
+"""Lines about these name options that are none of ours."""
 
 
-def options() -> set[str]:
-    """Every option of the two command lines."""
-    commands = [typer.main.get_command(app), typer.main.get_command(trainable_app)]
-    commands += list(getattr(commands[0], "commands", {}).values())
-    return {name for command in commands for parameter in command.params for name in parameter.opts}
+def benchmark_options() -> set[str]:
+    """The options that the benchmarks' parsers declare."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").rglob("*.py"))
+    return set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', sources))
+
+
+def links(document: Path) -> list[str]:
+    """The targets of a document's links that lead to files of ours, with their anchors."""
+    targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    return [target for target in targets if "://" not in target]
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub makes of a document's headings: lower case, no punctuation, a dash for each space."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    found: list[str] = []
+    for heading in re.findall(r"^#+ +(.+?) *$", text, re.M):
+        words = re.sub(r"\]\([^)]*\)", "", heading).casefold()
+        anchor = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
+    return set(found)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
-    local = [target for target in targets if "://" not in target]
-    assert [target for target in local if not (document.parent / target).exists()] == []
+    files = [target.partition("#")[0] for target in links(document)]
+    assert [file for file in files if not (document.parent / file).exists()] == []
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "docs/data.md"], ids=str)
-def test_options_exist(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_anchors_are_headings(document: Path) -> None:
+    named = [target.partition("#") for target in links(document) if "#" in target]
+    pages = [(document.parent / file if file else document, anchor) for file, _, anchor in named]
+    assert [f"{page}#{anchor}" for page, anchor in pages if anchor not in anchors(page)] == []
+
+
+def test_there_are_anchors_to_check() -> None:
+    assert [target for document in DOCUMENTS for target in links(document) if "#" in target]
+
+
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_options_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    ours = [line for line in text.splitlines() if not any(program in line for program in OTHER_PROGRAMS)]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(ours)))
     assert named
-    assert named - options() - {"--version", "--install-completion"} == set()  # these two come with the parser
+    assert named - all_options() - benchmark_options() == set()
 
 
 def test_readme_names_every_experiment_and_package() -> None:

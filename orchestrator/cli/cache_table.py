@@ -1,4 +1,4 @@
-"""The table of `python -m orchestrator cache` in 80 columns. It needs neither torch nor Ray."""
+"""The machine's cache on the terminal, in 80 columns (no torch, no Ray)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.planning.room import size_text
 from trainable.base.errors import ConfigError
 from trainable.base.files import read_json
 from trainable.cache.folder import (
@@ -28,7 +29,7 @@ from trainable.cache.folder import (
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of the cache, which holds rows of one kind; `size` is in bytes and `used` in seconds since 1970."""
+    """One folder of the cache, with rows of one kind. `used` is in seconds since 1970."""
 
     what: str
     made_by: str
@@ -39,10 +40,10 @@ class Kept:
 
 
 def usable_root() -> Path:
-    """Find the cache's folder, which need not exist yet.
+    """The cache's folder, which need not be there yet.
 
     Raises:
-        ConfigError: the folder's path is a file, or an environment variable of the cache has a wrong value.
+        ConfigError: it is a file, or one of its variables has a wrong value.
     """
     root = cache_root()
     if root.exists() and not root.is_dir():
@@ -51,7 +52,7 @@ def usable_root() -> Path:
 
 
 def kept(root: Path) -> list[Kept]:
-    """List the folders of the cache: images first, then features by stage; among equals the last used first."""
+    """The folders that hold rows: images first, then features by stage, each kind in the order of last use."""
     by_folder = sorted(segment_files(root), key=lambda segment: segment.path.parent)
     groups = [_describe(folder, list(some)) for folder, some in groupby(by_folder, lambda segment: segment.path.parent)]
     return sorted(groups, key=lambda group: (not group.what.startswith("images"), group.what, -group.used))
@@ -73,7 +74,7 @@ def _describe(folder: Path, segments: Sequence[SegmentFile]) -> Kept:
 
 
 def _rows(path: Path) -> int:
-    """Count the rows of a segment; a segment that cannot be read has none."""
+    """Count the rows of a segment; 0 where it is not whole."""
     import pyarrow as pa
 
     try:
@@ -84,7 +85,7 @@ def _rows(path: Path) -> int:
 
 
 def print_cache(console: Console) -> None:
-    """Print a row for each folder of the cache, then the total, the limit and the place."""
+    """Print what the cache holds, how large it is and when it was used last."""
     root, limit = usable_root(), cache_limit()
     groups = kept(root)
     if groups:
@@ -102,16 +103,6 @@ def print_cache(console: Console) -> None:
     total = size_text(sum(group.size for group in groups)) if groups else "nothing"
     _say(console, f"{total} of at most {size_text(limit)} in {root}")
     _say(console, f"${ROOT_VARIABLE} and ${LIMIT_VARIABLE} change folder and limit; `cache --clear` deletes all of it")
-
-
-def size_text(size: int) -> str:
-    """Write a number of bytes with three digits, such as "7.68 GB"; 1 kB is 1000 bytes."""
-    value, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 999.5:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
 
 
 def _say(console: Console, text: str) -> None:

@@ -1,138 +1,213 @@
-"""The command line's options, shared by its commands, and what they mean."""
+"""The options of all commands, in groups that the commands share, and the one place where a group becomes settings."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from cyclopts import Group, Parameter
 
 from faceapi.contract.settings import FaceApiSettings
-from orchestrator.planning.settings import Overrides, Recipe, load_recipe
-from orchestrator.sweeps.options import SweepOptions
+from orchestrator.execution.hardware import Hardware
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.settings import Recipe, load_recipe
+from orchestrator.sweeps.options import SEARCHES, SweepOptions
+from orchestrator.sweeps.policies import SCHEDULERS
+from trainable.base.command_line import flag, option, repeatable, whole
 from trainable.base.errors import ConfigError
 
-ProjectRoot = Annotated[Path, typer.Option(help="Folder with data_shared/; the CSVs' image paths start there.")]
-OutputRoot = Annotated[Path | None, typer.Option(help="Where results go. Default: the project root.")]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(help="Experiments to run: names, commas between, repeated, or globs such as 'finetune_*'."),
-]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of every MobileNet experiment. Default: the runbook's.")]
-Batch = Annotated[int | None, typer.Option(help="Images per step. Default: 1024.")]
-Weights = Annotated[str | None, typer.Option(help="imagenet (default), none, or the path of a state dict.")]
-Seed = Annotated[int | None, typer.Option(help="Default: 1337.")]
-Config = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="JSON with values for all experiments or some (docs/data.md).")
-]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Run again what is done already.")]
-FaceApiEngine = Annotated[str, typer.Option(help="onnx (in Python) or node (face-api.js itself).")]
-FaceApiScript = Annotated[Path | None, typer.Option(help="Your own evaluator, called as in runbook 5.4.")]
-FaceApiModels = Annotated[Path | None, typer.Option(help="Folder with face-api's weights.")]
-FaceApiLabel = Annotated[
-    list[str] | None, typer.Option(help="NAME=CLASS: a label of your CSV and face-api's class for it. Repeatable.")
-]
-InputSize = Annotated[int, typer.Option(help="Size at which the detector looks, a multiple of 32.")]
-ScoreThreshold = Annotated[float, typer.Option(help="Least score of a detection.")]
-Workers = Annotated[int | None, typer.Option(help="DataLoader workers of --plain.")]
-Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="An existing Ray cluster: host:port, or auto.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-NumCpus = Annotated[int | None, typer.Option(help="CPUs of the Ray started here. Default: all.")]
-CpusPerTrial = Annotated[int | None, typer.Option(help="Default: so that trials fill the CPUs.")]
-GpusPerTrial = Annotated[float | None, typer.Option(help="A part such as 0.5 shares a GPU. Default: 1.")]
-TrialsPerGpu = Annotated[
-    str | None, typer.Option(help="N shares each GPU among N trials; auto measures how many pay. Default: 1.")
-]
-MaxConcurrent = Annotated[int | None, typer.Option(help="Trials that run at once, at most. Default: what fits.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Decode and compute everything in every epoch.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="A line an epoch.")]
+RUN, TRAINING, SWEEP, MACHINE, FACEAPI = (
+    Group(title, sort_key=place) for place, title in enumerate(("Run", "Training", "Sweep", "Machine", "FaceAPI"))
+)
 SPACES_HELP = "lr, lr-grid, recipe, or FILE.py:NAME, a dict in ray.tune's syntax."
-SweepSpace = Annotated[str | None, typer.Option(help=f"Sweep every MobileNet experiment too: {SPACES_HELP}")]
-Space = Annotated[str, typer.Option(help=SPACES_HELP)]
-NumSamples = Annotated[
-    int | None, typer.Option(help="Trials of a sweep, the runbook's default among them. Default: 16; a grid's size.")
+
+Only = Annotated[
+    tuple[str, ...],
+    repeatable(
+        "Experiments to run: names, commas between, repeated, or globs such as 'finetune_*'.", group=RUN, metavar="NAME"
+    ),
 ]
-Search = Annotated[str, typer.Option(help="sobol (even over the space), random, or optuna (its TPE).")]
-Scheduler = Annotated[
-    str, typer.Option(help="halving, median, asha (Ray's own), or none: every trial goes to its end.")
+Fresh = Annotated[bool, flag("Run again what is done already.", group=RUN)]
+Verbose = Annotated[bool, flag("A line an epoch.", group=RUN)]
+SweepSpace = Annotated[
+    str | None, option(f"Sweep every MobileNet experiment too: {SPACES_HELP}", group=SWEEP, metavar="SPACE")
 ]
-Confirm = Annotated[
-    int, typer.Option(help="New seeds on which the top two and the default run again: 2 or more; 0: none.")
+Space = Annotated[str, option(SPACES_HELP, group=SWEEP, metavar="SPACE")]
+TimeBudget = Annotated[
+    str | None,
+    option(
+        "End the sweep after 90m, 1h30m or 5400s; it can go on later.",
+        group=SWEEP,
+        metavar="TIME",
+        allow_leading_hyphen=True,  # a time below 0 is refused as a time
+    ),
 ]
-TimeBudget = Annotated[str | None, typer.Option(help="End the sweep after 90m, 1h30m or 5400s; it can go on later.")]
 
 
-def flags(**values: object) -> Overrides:
-    return Overrides.model_validate(values)
+@Parameter(name="*", group=RUN)
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """Where the data lies and where results go."""
+
+    project_root: Annotated[Path, option("Folder with data_shared/; the CSVs' image paths start there.")] = Path()
+    output_root: Annotated[Path | None, option("Where results go. Default: the project root.")] = None
+
+    @property
+    def paths(self) -> ProjectPaths:
+        return ProjectPaths(self.project_root, self.output_root or self.project_root)
 
 
-def recipe(config: list[Path] | None) -> Recipe:
-    """Of the one `--config`.
+@Parameter(name="*", group=TRAINING)
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What changes of the runbook's values."""
 
-    Raises:
-        ConfigError: there is more than one (it must not be the last that wins in silence), or as `load_recipe`.
-    """
-    if config and len(config) > 1:
-        raise ConfigError(f"--config: {len(config)} files, but a run takes one: {', '.join(map(str, config))}")
-    return load_recipe(config[0]) if config else Recipe()
+    epochs: Annotated[int | None, whole("Epochs of every MobileNet experiment. Default: the runbook's.")] = None
+    batch: Annotated[int | None, whole("Images per step. Default: 1024.")] = None
+    weights: Annotated[str | None, option("imagenet (default), none, or the path of a state dict.")] = None
+    seed: Annotated[int | None, whole("Default: 1337.")] = None
+    config: Annotated[
+        tuple[Path, ...], repeatable("JSON with values for all experiments or some (docs/data.md).", metavar="FILE")
+    ] = ()
+
+    def recipe(self) -> Recipe:
+        """The file's values and, before them, the flags'.
+
+        Raises:
+            ConfigError: there is more than one file (the last must not win in silence), or as `load_recipe`.
+        """
+        if len(self.config) > 1:
+            names = ", ".join(map(str, self.config))
+            raise ConfigError(f"--config: {len(self.config)} files, but a run takes one: {names}")
+        recipe = load_recipe(self.config[0]) if self.config else Recipe()
+        return recipe.with_flags(epochs=self.epochs, batch=self.batch, weights=self.weights, seed=self.seed)
 
 
-def faceapi_settings(
-    script: Path | None,
-    models: Path | None,
-    labels: list[str] | None,
-    input_size: int,
-    threshold: float,
-    engine: str,
-) -> FaceApiSettings:
-    pairs = [text.partition("=") for text in labels or ()]
-    for name, sign, target in pairs:
-        if not (name.strip() and sign and target.strip()):
-            raise ConfigError(f"--faceapi-label {name}{sign}{target}: must be NAME=CLASS")
-    return FaceApiSettings(input_size, threshold, script, models, {n.strip(): t.strip() for n, _, t in pairs}, engine)
+@Parameter(name="*", group=SWEEP)
+@dataclass(frozen=True, kw_only=True)
+class SweepSearch:
+    """How a sweep searches and compares."""
+
+    num_samples: Annotated[
+        int | None, whole("Trials of a sweep, the runbook's default among them. Default: 16; a grid's size.")
+    ] = None
+    search: Annotated[str, option("sobol (even over the space), random, or optuna (its TPE).", choices=SEARCHES)] = (
+        "sobol"
+    )
+    scheduler: Annotated[
+        str,
+        option("halving, median, asha (Ray's own), or none: every trial goes to its end.", choices=SCHEDULERS),
+    ] = "halving"
+    confirm: Annotated[int, whole("New seeds on which the top two and the default run again: 2 or more; 0: none.")] = 5
+
+    def options(
+        self, space: str | None, time_budget: str | None = None, option: str = "--sweep"
+    ) -> SweepOptions | None:
+        """None where nothing is swept. `option` is the option that names the space.
+
+        Raises:
+            ConfigError: a value that the option does not take, or an option of a sweep without one.
+        """
+        if space is None:
+            for given, value in (("--num-samples", self.num_samples), ("--time-budget", time_budget)):
+                if value is not None:
+                    raise ConfigError(f"{given} is a sweep's; say which with --sweep SPACE")
+            return None
+        budget = seconds(time_budget) if time_budget is not None else None
+        return SweepOptions(space, self.num_samples, self.search, self.scheduler, self.confirm, budget, option)
 
 
-def sweep_options(
-    space: str | None,
-    samples: int | None,
-    search: str,
-    scheduler: str,
-    confirm: int,
-    budget: str | None,
-    option: str = "--sweep",
-) -> SweepOptions | None:
-    """None where nothing is swept. `option` is what names the space.
+@Parameter(name="*", group=MACHINE)
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where things run; none of it changes what is computed."""
 
-    Raises:
-        ConfigError: a value that is none of the option's, or an option of a sweep without one.
-    """
-    if space is None:
-        for given, value in (("--num-samples", samples), ("--time-budget", budget)):
-            if value is not None:
-                raise ConfigError(f"{given} is a sweep's; say which with --sweep SPACE")
-        return None
-    time = seconds(budget) if budget is not None else None
-    return SweepOptions(space, samples, search, scheduler, confirm, time, option)
+    address: Annotated[
+        str | None, option("An existing Ray cluster: host:port, or auto.", env_var="RAY_ADDRESS", metavar="HOST:PORT")
+    ] = None
+    device: Annotated[str, option("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))] = "auto"
+    num_cpus: Annotated[int | None, whole("CPUs of the Ray started here. Default: all.")] = None
+    cpus_per_trial: Annotated[int | None, whole("Default: so that trials fill the CPUs.")] = None
+    gpus_per_trial: Annotated[float | None, option("A part such as 0.5 shares a GPU. Default: 1.")] = None
+    trials_per_gpu: Annotated[
+        str | None,
+        option("N shares each GPU among N trials; auto measures how many pay. Default: 1.", metavar="N"),
+    ] = None
+    max_concurrent: Annotated[int | None, whole("Trials that run at once, at most. Default: what fits.")] = None
+    plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
+    workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
+
+    @property
+    def hardware(self) -> Hardware:
+        """Raises ConfigError where a value is out of range or two contradict each other."""
+        return Hardware(
+            address=self.address or None,  # an empty $RAY_ADDRESS is none
+            device=self.device,
+            workers=self.workers,
+            num_cpus=self.num_cpus,
+            cpus_per_trial=self.cpus_per_trial,
+            gpus_per_trial=self._gpu_share(),
+            plain=self.plain,
+            max_concurrent=self.max_concurrent,
+        )
+
+    def _gpu_share(self) -> float | Literal["auto"] | None:
+        """The part of a GPU that each trial gets; None for the default, "auto" where it is to be measured."""
+        count = self.trials_per_gpu
+        if count is None:
+            return self.gpus_per_trial
+        if self.gpus_per_trial is not None:
+            raise ConfigError("--gpus-per-trial and --trials-per-gpu say the same thing; leave one out")
+        if count == "auto":
+            return "auto"
+        if not count.isdecimal() or int(count) < 1:
+            raise ConfigError(f"--trials-per-gpu must be auto or a number from 1 on, not {count}")
+        return 1 / int(count)
+
+
+@Parameter(name="*", group=FACEAPI)
+@dataclass(frozen=True, kw_only=True)
+class FaceApi:
+    """How the FaceAPI baseline is evaluated."""
+
+    faceapi_engine: Annotated[
+        str, option("onnx (in Python) or node (face-api.js itself).", choices=("onnx", "node"))
+    ] = "onnx"
+    faceapi_script: Annotated[Path | None, option("Your own evaluator, called as in runbook 5.4.")] = None
+    faceapi_models: Annotated[Path | None, option("Folder with face-api's weights.")] = None
+    faceapi_label: Annotated[
+        tuple[str, ...],
+        repeatable("NAME=CLASS: a label of your CSV and face-api's class for it. Repeatable.", metavar="NAME=CLASS"),
+    ] = ()
+    faceapi_input_size: Annotated[int, whole("Size at which the detector looks, a multiple of 32.")] = 416
+    faceapi_score_threshold: Annotated[float, option("Least score of a detection.")] = 0.5
+
+    @property
+    def settings(self) -> FaceApiSettings:
+        """Raises ConfigError where a value is out of range or a label is not NAME=CLASS."""
+        return FaceApiSettings(
+            input_size=self.faceapi_input_size,
+            score_threshold=self.faceapi_score_threshold,
+            script=self.faceapi_script,
+            models=self.faceapi_models,
+            labels=dict(map(_label, self.faceapi_label)),
+            engine=self.faceapi_engine,
+        )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, target = (part.strip() for part in text.partition("="))
+    if not (name and target):
+        raise ConfigError(f"--faceapi-label {text}: must be NAME=CLASS")
+    return name, target
 
 
 def seconds(text: str) -> float:
-    """Of "90m", "1h30m" or "5400s"; a bare number could be minutes as well."""
+    """The seconds of "90m", "1h30m" or "5400s"; a bare number could be minutes as well."""
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().replace(" ", ""))
     if not found or not any(found.groups()):
         raise ConfigError(f"--time-budget {text}: must be a time such as 90m, 1h30m or 5400s")
     hours, minutes, rest = (int(part or 0) for part in found.groups())
     return 3600.0 * hours + 60 * minutes + rest
-
-
-def gpu_share(gpus_per_trial: float | None, trials_per_gpu: str | None) -> float | Literal["auto"] | None:
-    """The part of a GPU that each trial gets; None for the default, "auto" where it is to be measured."""
-    if trials_per_gpu is None:
-        return gpus_per_trial
-    if gpus_per_trial is not None:
-        raise ConfigError("--gpus-per-trial and --trials-per-gpu say the same thing; leave one out")
-    if trials_per_gpu == "auto":
-        return "auto"
-    if not trials_per_gpu.isdecimal() or int(trials_per_gpu) < 1:
-        raise ConfigError(f"--trials-per-gpu must be auto or a number from 1 on, not {trials_per_gpu}")
-    return 1 / int(trials_per_gpu)

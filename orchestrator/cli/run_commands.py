@@ -1,70 +1,47 @@
-"""The commands that run or plan: run-all, plan, sweep."""
+"""The commands that run or plan: run-all, plan, sweep. All calls of planning and execution are here."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
-import typer
 from rich.console import Console
 
 from orchestrator.cli.options import (
-    Address,
-    Batch,
-    Config,
-    Confirm,
-    CpusPerTrial,
-    Device,
-    Epochs,
-    FaceApiEngine,
-    FaceApiLabel,
-    FaceApiModels,
-    FaceApiScript,
+    FaceApi,
     Fresh,
-    GpusPerTrial,
-    InputSize,
-    MaxConcurrent,
-    NumCpus,
-    NumSamples,
+    Machine,
     Only,
-    OutputRoot,
-    Plain,
-    ProjectRoot,
-    Scheduler,
-    ScoreThreshold,
-    Search,
-    Seed,
+    Project,
     Space,
+    SweepSearch,
     SweepSpace,
     TimeBudget,
-    TrialsPerGpu,
+    Training,
     Verbose,
-    Weights,
-    Workers,
-    faceapi_settings,
-    flags,
-    gpu_share,
-    recipe,
-    sweep_options,
 )
 from orchestrator.cli.plan_table import print_plan
+from orchestrator.cli.terminal import say
 from orchestrator.cli.tool_commands import refresh_report, write_report
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.lock import is_running
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
+from orchestrator.planning.room import cache_remark, check_output_room
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
-from orchestrator.planning.steps import FaceApiEvaluation, Run, Step
+from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, trainings
+from orchestrator.planning.weights import imagenet_file, imagenet_remark
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.runbook import Experiment
+from trainable.base.command_line import option
 from trainable.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,132 +49,81 @@ if TYPE_CHECKING:
 
 
 def run_all(
-    project_root: ProjectRoot = Path(),
-    output_root: OutputRoot = None,
-    only: Only = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    workers: Workers = None,
-    weights: Weights = None,
-    seed: Seed = None,
-    config: Config = None,
-    address: Address = None,
-    device: Device = "auto",
-    num_cpus: NumCpus = None,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    trials_per_gpu: TrialsPerGpu = None,
-    max_concurrent: MaxConcurrent = None,
-    sweep: SweepSpace = None,
-    num_samples: NumSamples = None,
-    search: Search = "sobol",
-    scheduler: Scheduler = "halving",
-    confirm: Confirm = 5,
-    time_budget: TimeBudget = None,
-    faceapi_engine: FaceApiEngine = "onnx",
-    faceapi_script: FaceApiScript = None,
-    faceapi_models: FaceApiModels = None,
-    faceapi_label: FaceApiLabel = None,
-    faceapi_input_size: InputSize = 416,
-    faceapi_score_threshold: ScoreThreshold = 0.5,
-    plain: Plain = False,
+    *,
+    project: Project = Project(),
+    only: Only = (),
     fresh: Fresh = False,
     verbose: Verbose = False,
-) -> None:
+    training: Training = Training(),
+    sweep: SweepSpace = None,
+    search: SweepSearch = SweepSearch(),
+    time_budget: TimeBudget = None,
+    machine: Machine = Machine(),
+    faceapi: FaceApi = FaceApi(),
+) -> int:
     """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
-    gpus = gpu_share(gpus_per_trial, trials_per_gpu)
-    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
-    options = sweep_options(sweep, num_samples, search, scheduler, confirm, time_budget)
-    faceapi = faceapi_settings(
-        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
-    )
-    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
-    planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
-    _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
+    hardware, options = machine.hardware, search.options(sweep, time_budget)
+    settings = Settings(training.recipe(), faceapi.settings)
+    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
+    return _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
 
 
 def plan(
-    project_root: ProjectRoot = Path(),
-    output_root: OutputRoot = None,
-    only: Only = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    weights: Weights = None,
-    seed: Seed = None,
-    config: Config = None,
-    sweep: SweepSpace = None,
-    num_samples: NumSamples = None,
-    search: Search = "sobol",
-    scheduler: Scheduler = "halving",
-    confirm: Confirm = 5,
-    faceapi_engine: FaceApiEngine = "onnx",
-    faceapi_script: FaceApiScript = None,
-    faceapi_models: FaceApiModels = None,
-    faceapi_label: FaceApiLabel = None,
-    faceapi_input_size: InputSize = 416,
-    faceapi_score_threshold: ScoreThreshold = 0.5,
+    *,
+    project: Project = Project(),
+    only: Only = (),
     fresh: Fresh = False,
+    training: Training = Training(),
+    sweep: SweepSpace = None,
+    search: SweepSearch = SweepSearch(),
+    faceapi: FaceApi = FaceApi(),
 ) -> None:
     """Show what run-all would do: on what data, what is done or stale and why, and how long a sweep would take here.
     Takes those of run-all's options that say what runs."""
-    options = sweep_options(sweep, num_samples, search, scheduler, confirm, None)
-    faceapi = faceapi_settings(
-        faceapi_script, faceapi_models, faceapi_label, faceapi_input_size, faceapi_score_threshold, faceapi_engine
-    )
-    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config), faceapi)
-    planner, steps, sweeps = _plan(project_root, output_root, select(only or []), settings, options, fresh=fresh)
-    print_plan(Console(), steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
+    options = search.options(sweep)
+    settings = Settings(training.recipe(), faceapi.settings)
+    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
+    console = Console()
+    print_plan(console, steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
+    todo = _todo(steps, sweeps)
+    _check_room(todo, planner, Hardware(), console)
+    remark = imagenet_remark() if _wants_imagenet(todo) else None
+    if remark:
+        say(console, remark)
     if sweeps:
         from orchestrator.cli.estimate_table import print_estimate
 
-        print_estimate(Console(), steps, sweeps)
+        print_estimate(console, steps, sweeps)
 
 
 def sweep(
-    experiments: Annotated[list[str], typer.Argument(help="Names or globs, such as finetune_M1 or 'finetune_*'.")],
-    space: Space = "lr",
-    num_samples: NumSamples = None,
-    search: Search = "sobol",
-    scheduler: Scheduler = "halving",
-    confirm: Confirm = 5,
-    time_budget: TimeBudget = None,
-    project_root: ProjectRoot = Path(),
-    output_root: OutputRoot = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    workers: Workers = None,
-    weights: Weights = None,
-    seed: Seed = None,
-    config: Config = None,
-    address: Address = None,
-    device: Device = "auto",
-    num_cpus: NumCpus = None,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    trials_per_gpu: TrialsPerGpu = None,
-    max_concurrent: MaxConcurrent = None,
-    plain: Plain = False,
+    experiments: Annotated[tuple[str, ...], option("Names or globs, such as finetune_M1 or 'finetune_*'.")],
+    /,
+    *,
+    project: Project = Project(),
     fresh: Fresh = False,
     verbose: Verbose = False,
-) -> None:
+    training: Training = Training(),
+    space: Space = "lr",
+    search: SweepSearch = SweepSearch(),
+    time_budget: TimeBudget = None,
+    machine: Machine = Machine(),
+) -> int:
     """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
     or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
-    gpus = gpu_share(gpus_per_trial, trials_per_gpu)
-    hardware = Hardware(address, device, workers, num_cpus, cpus_per_trial, gpus, plain, max_concurrent)
-    options = sweep_options(space, num_samples, search, scheduler, confirm, time_budget, "--space")
-    settings = Settings(flags(epochs=epochs, batch=batch, weights=weights, seed=seed), recipe(config))
+    hardware, options = machine.hardware, search.options(space, time_budget, "--space")
+    settings = Settings(training.recipe())
     chosen = select(experiments, "sweep")
     faceapi = [e.name for e in chosen if not e.trains]
     if faceapi:
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
-    planner, _, sweeps = _plan(project_root, output_root, chosen, settings, options, fixed=False, fresh=fresh)
-    _run([], sweeps, planner, hardware, fresh=fresh, verbose=verbose)
+    planner, _, sweeps = _plan(project.paths, chosen, settings, options, fixed=False, fresh=fresh)
+    return _run([], sweeps, planner, hardware, fresh=fresh, verbose=verbose)
 
 
 def _plan(
-    project_root: Path,
-    output_root: Path | None,
+    paths: ProjectPaths,
     experiments: Sequence[Experiment],
     settings: Settings,
     options: SweepOptions | None,
@@ -210,23 +136,20 @@ def _plan(
     Args:
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
-    paths = ProjectPaths(project_root, output_root or project_root)
-    planner = Planner(check_inputs(experiments, settings, paths), settings, paths)
-    if options is None:
-        return planner, planner.plan(experiments, fresh=fresh), []
-    if not planner.inputs.configs:
-        raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
-    spaces = plan_spaces(planner.inputs.configs, options)
+    inputs = check_inputs(experiments, settings, paths)
+    planner = Planner(inputs, settings, paths)
     steps = planner.plan(experiments, fresh=fresh)
-    bases = [step for step in steps if isinstance(step, Run)]
-    return (
-        planner,
-        steps,
-        [
-            plan_sweep(base, spaces[base.name], options, planner, fixed=fixed or not base.to_do, fresh=fresh)
-            for base in bases
-        ],
-    )
+    if options is None:
+        return planner, steps, []
+    if not inputs.configs:
+        raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
+    spaces = plan_spaces(inputs.configs, options)
+    sweeps = [
+        plan_sweep(base, spaces[base.name], options, planner, fixed=fixed or not base.to_do, fresh=fresh)
+        for base in steps
+        if isinstance(base, Run)
+    ]
+    return planner, steps, sweeps
 
 
 def _run(
@@ -237,11 +160,13 @@ def _run(
     *,
     fresh: bool,
     verbose: bool,
-) -> None:
+) -> int:
+    console, todo = Console(), _todo(steps, sweeps)
+    _check_room(todo, planner, hardware, console)
+    if _wants_imagenet(todo):
+        _fetch_imagenet(console)
     from orchestrator.cli.progress import ProgressView
     from orchestrator.execution.runner import run_steps
-
-    console = Console()
 
     def make_view(terminal: TextIO) -> ProgressView:
         look = Console(file=terminal, force_terminal=console.is_terminal, width=console.width)
@@ -253,7 +178,43 @@ def _run(
     if steps:
         write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
-    raise typer.Exit(outcome.exit_code)
+    return outcome.exit_code
+
+
+def _todo(steps: Sequence[Step], sweeps: Sequence[Sweep]) -> list[Step]:
+    return [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
+
+
+def _check_room(todo: Sequence[Step], planner: Planner, hardware: Hardware, console: Console) -> None:
+    """Raises ConfigError where the output folder's disk has no room for `todo`; says so where the cache has none."""
+    training = trainings(todo)
+    if training:
+        at_once = hardware.max_concurrent or hardware.num_cpus or os.cpu_count() or 1
+        check_output_room(planner.paths.output, len(training), min(len(training), at_once))
+    if training and not hardware.plain:
+        tables = [planner.inputs.training[split] for split in {step.experiment.split for step in training}]
+        files = [{row.file for parts in tables for row in parts[part].rows} for part in ("train", "val", "test")]
+        staged = any(step.config.mode == "finetune" for step in training)
+        remark = cache_remark(len(files[0]), len(files[1] | files[2]), staged=staged)
+        if remark:
+            say(console, remark)
+
+
+def _wants_imagenet(todo: Sequence[Step]) -> bool:
+    return any(step.config.weights == "imagenet" for step in trainings(todo))
+
+
+def _fetch_imagenet(console: Console) -> None:
+    """Download ImageNet's weights where torch.hub does not have them.
+
+    Raises:
+        ConfigError: they cannot be downloaded.
+    """
+    if not imagenet_file().is_file():
+        from trainable.network.model import load_weights
+
+        say(console, f"downloading ImageNet weights to {imagenet_file().parent}")
+        load_weights("imagenet")
 
 
 def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool) -> None:
@@ -267,15 +228,15 @@ def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console, 
             print_sweep(console, found)
         if alone:
             refresh_report(planner.paths)
-            console.print(f"report: {planner.paths.index}", highlight=False, soft_wrap=True)
+            say(console, f"report: {planner.paths.index}")
 
 
 def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:
     if done:
-        console.print(f"done before: {' '.join(done)}", highlight=False, soft_wrap=True)
+        say(console, f"done before: {' '.join(done)}")
     if outcome.interrupted:
         again = shlex.join([*(a for a in sys.argv[1:] if a != "--fresh")])
-        console.print(f"interrupted; go on with: python -m orchestrator {again}", highlight=False, soft_wrap=True)
+        say(console, f"interrupted; go on with: python -m orchestrator {again}")
     elif outcome.failures:
         names = ", ".join(outcome.failures)
         console.print(f"[red]failed:[/] {names}; the same command tries again", highlight=False, soft_wrap=True)

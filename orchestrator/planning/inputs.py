@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from faceapi.contract.labels import check_label_options, label_problems
 from faceapi.contract.settings import Evaluator
+from faceapi.python.weights import check_weights as check_face_weights
 from faceapi.setup import prepare
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.selection import pattern_of
 from orchestrator.planning.settings import Settings
-from search_spaces.runbook import Experiment
+from orchestrator.planning.weights import check_weights
+from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError, InputError, Problem
 from trainable.cache.folder import check_cache
 from trainable.data.checks import check_tables
 from trainable.data.tables import ImageTable, read_table
-from trainable.run.identity import weights_identity
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ def _check_folders(experiments: Sequence[Experiment], paths: ProjectPaths) -> No
 
 def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectPaths) -> Inputs:
     gather = _Gather()
+    absent = _without_files(experiments, paths)
+    if absent:
+        gather.problems.append(_only_some(experiments, absent, paths))
+        experiments = [experiment for experiment in experiments if experiment not in absent]
     configs, training, faceapi = {}, {}, {}
     evaluator = None
     for experiment in experiments:
@@ -66,7 +72,7 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
                 configs[experiment.name] = config
     gather.option(check_cache)
     for weights in dict.fromkeys(config.weights for config in configs.values()):
-        gather.option(weights_identity, weights)
+        gather.option(check_weights, weights)
     for split in dict.fromkeys(e.split for e in experiments if e.trains):
         training[split], problems = check_tables(paths.training_csvs(split), paths.root)
         gather.problems += problems
@@ -74,11 +80,35 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
     if faceapi_splits:
         evaluator = gather.option(prepare, settings.faceapi, paths.faceapi_baseline)
         gather.option(check_label_options, settings.faceapi)
+        if evaluator is not None and evaluator.engine == "node":
+            gather.option(check_face_weights, evaluator.models)
     for split in faceapi_splits:
         faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True)
         gather.problems += problems + label_problems(faceapi[split], settings.faceapi)
     gather.raise_if_any()
     return Inputs(training, faceapi, configs, evaluator)
+
+
+def _without_files(experiments: Sequence[Experiment], paths: ProjectPaths) -> list[Experiment]:
+    """The experiments none of whose files is there, where the user asked for all experiments and some have files."""
+    if len(experiments) < len(EXPERIMENTS):
+        return []
+    files = {
+        e: paths.training_csvs(e.split).values() if e.trains else [paths.faceapi_csv(e.split)] for e in experiments
+    }
+    absent = [e for e in experiments if not any(file.exists() for file in files[e])]
+    return absent if len(absent) < len(experiments) else []
+
+
+def _only_some(experiments: Sequence[Experiment], absent: Sequence[Experiment], paths: ProjectPaths) -> Problem:
+    """One problem for the data of some experiments, such as those of one split, in place of a line for every file."""
+    present = [experiment for experiment in experiments if experiment not in absent]
+    here, missing = (list(dict.fromkeys(e.split for e in group)) for group in (present, absent))
+    if set(here) & set(missing):
+        text = f"there are no files for {' '.join(experiment.name for experiment in absent)}"
+    else:
+        text = f"only {' and '.join(here)} {'are' if len(here) > 1 else 'is'} here, no file of {' and '.join(missing)}"
+    return Problem(f"{text}; to run the rest: --only {pattern_of(present)}", str(paths.root / "data_shared"))
 
 
 class _Gather:

@@ -1,4 +1,4 @@
-"""From command-line options and a recipe file to the configuration of every experiment (no torch, no Ray)."""
+"""From a recipe (a file and the command line's options) to the configuration of every experiment (no torch, no Ray)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from faceapi.contract.settings import FaceApiSettings
-from orchestrator.planning.selection import matching
-from search_spaces.runbook import EXPERIMENTS, Experiment
+from orchestrator.planning.selection import matching, no_such_experiment
+from search_spaces.runbook import Experiment
 from trainable.base.config import ClassWeighting, Schedule, TrainConfig
 from trainable.base.errors import ConfigError
 
 
 class Overrides(BaseModel):
-    """What a recipe may change of an experiment's training; None leaves it as it is."""
+    """The values of an experiment's training that a recipe may change; None leaves the runbook's."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,26 +35,37 @@ class Overrides(BaseModel):
     class_weighting: ClassWeighting | None = None
     schedule: Schedule | None = None
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values that are not None, by name."""
+        return self.model_dump(exclude_none=True, exclude={"experiments"})
+
 
 class Recipe(Overrides):
     """`--config FILE`: values for all experiments, and for some by name, folder name or glob."""
 
     experiments: dict[str, Overrides] = {}
 
+    def with_flags(self, **flags: Any) -> Recipe:
+        """The recipe with the command line's values (None where a flag was not given), which hold for every
+        experiment whatever the recipe says of it."""
+        given = Overrides.model_validate(flags).given
+        experiments = {name: some.model_copy(update=dict.fromkeys(given)) for name, some in self.experiments.items()}
+        return self.model_copy(update={**given, "experiments": experiments})
+
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides results. `flags` are the command line's and win over the recipe."""
+    """Everything that decides results besides the data."""
 
-    flags: Overrides = field(default_factory=Overrides)
     recipe: Recipe = field(default_factory=Recipe)
     faceapi: FaceApiSettings = field(default_factory=FaceApiSettings)
 
     def train_config(self, experiment: Experiment) -> TrainConfig:
-        """The runbook's values, then the recipe's for all, then its for this experiment, then the flags'.
+        """The runbook's values, changed by the recipe's for all experiments, then by its entries that mean this one.
 
         Raises:
-            ConfigError: the values do not make a run; says which experiment.
+            ConfigError: the values do not make a run; the message names the experiment.
         """
         assert experiment.method != "faceapi" and experiment.epochs and experiment.batch and experiment.lr_head
         values: dict[str, Any] = {
@@ -62,11 +73,11 @@ class Settings:
             "batch": experiment.batch,
             "lr_head": experiment.lr_head,
             "lr_backbone": experiment.lr_backbone,
+            **self.recipe.given,
         }
-        layers: list[Overrides] = [self.recipe]
-        layers += [o for pattern, o in self.recipe.experiments.items() if experiment in matching(pattern)]
-        for layer in (*layers, self.flags):
-            values |= layer.model_dump(exclude_none=True, exclude={"experiments"})
+        for pattern, overrides in self.recipe.experiments.items():
+            if experiment in matching(pattern):
+                values |= overrides.given
         if experiment.method == "probe":
             for name in ("lr_backbone", "stage2_epoch", "stage3_epoch"):
                 values.pop(name, None)
@@ -93,8 +104,8 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError("\n".join(f"--config {path}: {line}" for line in lines)) from error
     unknown = [pattern for pattern in recipe.experiments if not matching(pattern)]
     if unknown:
-        known = " ".join(experiment.name for experiment in EXPERIMENTS)
-        raise ConfigError(f"--config {path}: experiments.{unknown[0]}: no such experiment (there are: {known})")
+        lines = (f"experiments.{pattern}: {no_such_experiment([pattern])}" for pattern in unknown)
+        raise ConfigError("\n".join(f"--config {path}: {line}" for line in lines))
     return recipe
 
 

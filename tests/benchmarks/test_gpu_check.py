@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MISSING = ("pyarrow", "ray", "sklearn", "typer", "pydantic", "pandas")
+MISSING = ("pyarrow", "ray", "sklearn", "cyclopts", "pydantic", "pandas")
 BLOCKER = f"""
 import sys
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from orchestrator.execution.memory import PER_IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]

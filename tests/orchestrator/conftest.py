@@ -19,7 +19,7 @@ from orchestrator.__main__ import run
 from orchestrator.execution.session import RayExecutor
 
 # What is compared is what an ordinary terminal shows, whatever CI asks for.
-os.environ |= {"COLUMNS": "80", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
+os.environ["COLUMNS"] = "80"
 os.environ.pop("FORCE_COLOR", None)
 
 

@@ -78,7 +78,7 @@ def _imagenet() -> StateDict:
     except Exception as error:  # no network, a proxy's answer, a broken download: all end the same way
         raise ConfigError(
             f"the ImageNet weights are not in {cache} and cannot be downloaded ({error}); "
-            f"put {cache.name} there, or choose --weights none or --weights PATH"
+            f"put {source.url} into {cache.parent}, or choose --weights none or --weights PATH"
         ) from error
 
 

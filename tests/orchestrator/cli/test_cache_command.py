@@ -119,12 +119,3 @@ def test_the_command_needs_neither_torch_nor_ray(cache: Path, python: Callable[.
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"}
     )
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("size", [0, 1, 999, 1000, 999_499, 7_680_000_000, 50_000_000_000])
-def test_sizes_have_three_digits(size: int) -> None:
-    from orchestrator.cli.cache_table import size_text
-
-    number, _, unit = size_text(size).partition(" ")
-    assert float(number) * 1000 ** ["B", "kB", "MB", "GB"].index(unit) == pytest.approx(size, rel=5e-3)
-    assert float(number) < 1000

@@ -28,7 +28,7 @@ from sweep_runs import (
     tune_trials,
 )
 
-from orchestrator.planning.settings import Overrides, Settings, load_recipe
+from orchestrator.planning.settings import Settings, load_recipe
 from search_spaces import runbook
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
@@ -194,7 +194,7 @@ def test_the_default_and_the_best_two_are_confirmed_and_the_best_is_chosen(
 def chosen(output: Path, experiment: str, bench: Bench) -> TrainConfig:
     """What a run with the sweep's best as its recipe trains."""
     path = output / f"reports/sweeps/{experiment}_160_best.json"
-    settings = Settings(Overrides(weights=str(bench.weights)), load_recipe(path))
+    settings = Settings(load_recipe(path).with_flags(weights=str(bench.weights)))
     return settings.train_config(next(e for e in runbook.EXPERIMENTS if e.name == experiment))
 
 

@@ -24,7 +24,7 @@ from orchestrator.planning.inputs import Inputs, check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
-from orchestrator.planning.settings import Overrides, Recipe, Settings
+from orchestrator.planning.settings import Recipe, Settings
 from orchestrator.planning.steps import Run, Step, TrainingStep, longest_first, result_files, trainings
 from search_spaces.runbook import Experiment
 from trainable.base.config import Resources, RunSpec
@@ -283,11 +283,11 @@ def test_values_that_are_the_defaults_in_other_words_change_nothing(root: Path) 
 
 def test_weights_count_by_content_not_by_name(root: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.pt", tmp_path / "b.pt"
-    first.write_bytes(b"weights")
-    second.write_bytes(b"weights")
+    first.write_bytes(b"\x80weights")
+    second.write_bytes(b"\x80weights")
     finish(root, weights=str(first))
     assert statuses(plan(root, weights=str(second))) == {"done": list(ALL)}
-    second.write_bytes(b"other weights")
+    second.write_bytes(b"\x80other weights")
     steps = plan(root, weights=str(second))
     assert statuses(steps)["stale"] == list(TRAINED)
     assert steps["probe_M1"].why == "weights changed"
@@ -562,7 +562,7 @@ def test_a_console_that_lacks_some_characters(encoding: str, root: Path) -> None
 
 def test_flags_reach_every_step(root: Path) -> None:
     paths = ProjectPaths(root, root)
-    settings = Settings(Overrides(epochs=3, batch=4, weights="none", seed=5))
+    settings = Settings(Recipe(epochs=3, batch=4, weights="none", seed=5))
     configs = check_inputs(select(TRAINED), settings, paths).configs
     assert {(c.epochs, c.batch, c.weights, c.seed) for c in configs.values()} == {(3, 4, "none", 5)}
 

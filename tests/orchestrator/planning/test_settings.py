@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faceapi.contract.settings import FaceApiSettings
-from orchestrator.planning.settings import Overrides, Recipe, Settings, load_recipe
+from orchestrator.planning.settings import Recipe, Settings, load_recipe
 from search_spaces.demo import RECIPE
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.config import TrainConfig
@@ -20,7 +20,7 @@ TRAINED = tuple(experiment.name for experiment in EXPERIMENTS if experiment.trai
 
 
 def config(name: str, recipe: dict[str, Any] | None = None, **flags: Any) -> TrainConfig:
-    settings = Settings(Overrides.model_validate(flags), Recipe.model_validate(recipe or {}))
+    settings = Settings(Recipe.model_validate(recipe or {}).with_flags(**flags))
     return settings.train_config(BY_NAME[name])
 
 
@@ -73,6 +73,18 @@ def test_each_value_is_decided_by_itself() -> None:
     recipe = {"batch": 64, "seed": 7, "experiments": {"finetune_M1": {"lr_head": 1e-3, "batch": 32}}}
     found = config("finetune_M1", recipe, seed=8)
     assert (found.batch, found.seed, found.lr_head, found.lr_backbone, found.epochs) == (32, 8, 1e-3, 1e-4, 30)
+
+
+def test_a_flag_wins_over_every_entry_of_the_recipe_that_means_the_experiment() -> None:
+    entries = {"finetune_M1": {"epochs": 12, "batch": 32}, "*_M1": {"epochs": 13}, "finetune_M1_160": {"seed": 9}}
+    found = config("finetune_M1", {"epochs": 11, "experiments": entries}, epochs=14, seed=None)
+    assert (found.epochs, found.batch, found.seed) == (14, 32, 9)
+
+
+def test_flags_leave_the_recipe_they_are_put_over() -> None:
+    recipe = Recipe.model_validate({"epochs": 11, "experiments": {"finetune_M1": {"epochs": 12}}})
+    recipe.with_flags(epochs=14)
+    assert Settings(recipe).train_config(BY_NAME["finetune_M1"]).epochs == 12
 
 
 def test_a_probe_takes_nothing_that_is_for_the_backbone() -> None:
@@ -167,6 +179,11 @@ def test_windows_editors_write_a_bom(recipe_file: Path) -> None:
         ),
         pytest.param('{"experiments": {"probe_M1": 3}}', ["experiments.probe_M1: "], id="nested-type"),
         pytest.param('{"experiments": {"probe_K7": {}}}', ["experiments.probe_K7: no such experiment"], id="name"),
+        pytest.param(
+            '{"experiments": {"M1": {}, "probe_m1": {}, "probe_*": {}}}',
+            ["experiments.M1: no such experiment (did you mean '*_M1'?", "experiments.probe_m1: no such experiment"],
+            id="names-with-the-nearest",
+        ),
         pytest.param('{"lr": 1, "batch": "8", "seed": []}', ["lr: ", "batch: ", "seed: "], id="several-at-once"),
     ],
 )

@@ -11,7 +11,7 @@ from pages import Page
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
-from orchestrator.planning.settings import Overrides, Settings
+from orchestrator.planning.settings import Recipe, Settings
 from orchestrator.reporting.report import write_reports
 from orchestrator.reporting.results import collect
 from orchestrator.reporting.sweep_page import sweep_sections
@@ -57,7 +57,7 @@ def paths(shared_project: Path, tmp_path: Path) -> ProjectPaths:
 @pytest.fixture
 def reported(paths: ProjectPaths) -> ProjectPaths:
     """The files of a sweep in which trial 1 is chosen, by the program's own writer."""
-    settings = Settings(Overrides(epochs=3, weights="none"))
+    settings = Settings(Recipe(epochs=3, weights="none"))
     planner = Planner(check_inputs([FINETUNE], settings, paths), settings, paths)
     sweep = planned(planner)
     trials = tuple(

@@ -78,7 +78,7 @@ OPTIONS = [
     ("sweep finetune_M1 --scheduler pbt", "--scheduler must be halving, asha, median or none, not 'pbt'"),
     ("sweep finetune_M1 --num-samples 1", "--num-samples must be at least 2 (the default is one of them), not 1"),
     ("sweep finetune_M1 --num-samples 0", "--num-samples must be at least 2"),
-    ("sweep finetune_M1 --num-samples many", "'--num-samples'"),
+    ("sweep finetune_M1 --num-samples many", "--num-samples must be a whole number, not 'many'"),
     ("sweep finetune_M1 --space lr-grid --num-samples 16", "lr-grid: a grid has a size of its own (9 points); leave "
      "--num-samples out"),
     ("sweep finetune_M1 --space {file}:ONE_GRID --num-samples 16", "size of its own (2 points)"),
@@ -96,7 +96,7 @@ OPTIONS = [
     ("sweep finetune_M1 --space {file}:NOSUCH", "NOSUCH must be a dict of parameters"),
     ("sweep faceapi_M1", "faceapi_M1: trains nothing, so there is nothing to sweep"),
     ("sweep *_M1", "faceapi_M1: trains nothing"),
-    ("sweep", "Missing argument"),
+    ("sweep", "EXPERIMENTS is missing"),
     ("sweep nosuch", "sweep nosuch: no such experiment (there are: faceapi_M1"),
     ("sweep ,", "sweep names no experiment"),
     ("sweep finetune_M1 --trials-per-gpu 0", "--trials-per-gpu must be auto or a number from 1 on, not 0"),
@@ -177,7 +177,7 @@ def test_in_a_shell(root: Path, file: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "sweep", "probe_M1", "--space", f"{file}:BACKBONE", "--weights", "none"],
         cwd=root, capture_output=True, text=True, encoding="utf-8", check=False, timeout=600,
-        env={**os.environ, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
     )  # fmt: skip
     check(done, "lr_backbone: probe_M1 has none; a probe trains its head only")
     assert not changes(before, listing(root))

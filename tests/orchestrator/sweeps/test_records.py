@@ -9,7 +9,7 @@ import pytest
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
-from orchestrator.planning.settings import Overrides, Settings
+from orchestrator.planning.settings import Recipe, Settings
 from orchestrator.planning.steps import Trial
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.options import SweepOptions
@@ -26,7 +26,7 @@ SHOWN = TrialHistory((0.25, 0.5), (1, 1), 1.5)
 
 @pytest.fixture
 def planner(shared_project: Path, tmp_path: Path) -> Planner:
-    settings = Settings(Overrides(epochs=9, weights="none"))
+    settings = Settings(Recipe(epochs=9, weights="none"))
     paths = ProjectPaths(shared_project, tmp_path)
     return Planner(check_inputs([PROBE], settings, paths), settings, paths)
 

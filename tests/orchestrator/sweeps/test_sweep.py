@@ -353,7 +353,7 @@ def test_a_built_in_space_fits_every_default(default: TrainConfig, name: str) ->
 @pytest.mark.parametrize("rate", [1e308, 5e-324])
 def test_a_rate_without_a_range_around_it_is_a_configuration_error(rate: float) -> None:
     """A decade above or below it is no float any more, which Tune refuses with an error of its own."""
-    with pytest.raises(ConfigError, match="^--space lr: LogUniform requires"):
+    with pytest.raises(ConfigError, match=r"^--space lr: LogUniform requires"):
         plan_spaces({"probe_M1": TrainConfig("probe", 5, rate)}, SweepOptions("lr"))
 
 

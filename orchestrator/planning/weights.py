@@ -1,0 +1,76 @@
+"""Whether `--weights` can be had, found out before anything starts and without torch (runbook section 4)."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+from trainable.base.config import NAMED_WEIGHTS
+from trainable.base.errors import ConfigError
+from trainable.run.identity import weights_identity
+
+IMAGENET_URL = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
+"""The address of torchvision's `MobileNet_V3_Small_Weights.IMAGENET1K_V1`."""
+ANSWER_SECONDS = 1.5
+"""How long `plan` waits for the server of the ImageNet weights."""
+
+
+def check_weights(weights: str) -> None:
+    """Look at what `--weights` names: a file must be there and begin as PyTorch's files do.
+
+    Raises:
+        ConfigError: it is none of them. ImageNet's weights are looked for by `imagenet_file`.
+    """
+    weights_identity(weights)
+    if weights in NAMED_WEIGHTS or zipfile.is_zipfile(weights):
+        return
+    with Path(weights).open("rb") as file:
+        pickled = file.read(1) == b"\x80"
+    if not pickled and not tarfile.is_tarfile(weights):  # PyTorch wrote both before version 1.6
+        raise ConfigError(f"--weights {weights}: not a PyTorch checkpoint that loads with weights_only")
+
+
+def imagenet_file() -> Path:
+    """The file in which torch.hub keeps the ImageNet weights; it need not be there."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+    return home / "hub" / "checkpoints" / IMAGENET_URL.rpartition("/")[2]
+
+
+def imagenet_remark(url: str = IMAGENET_URL, seconds: float = ANSWER_SECONDS) -> str | None:
+    """How a run will get ImageNet's weights, for `plan`; None where torch.hub has them already."""
+    file = imagenet_file()
+    if file.is_file():
+        return None
+    trouble = unreachable(url, seconds)
+    if trouble is None:
+        return f"ImageNet weights will be downloaded to {file.parent}"
+    return (
+        f"ImageNet weights cannot be had: {file} is missing and {url} cannot be reached ({trouble}); "
+        "download it there by other means, or choose --weights none or --weights PATH"
+    )
+
+
+def unreachable(url: str, seconds: float) -> str | None:
+    """Why nothing can be downloaded from `url`; None where it answers within `seconds`.
+
+    The question is asked in a thread of its own, since looking up a name may take longer than any time limit.
+    """
+    found: list[str | None] = [f"no answer within {seconds:g} s"]
+    asking = threading.Thread(target=lambda: found.append(_ask(url, seconds)), daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return found[-1]
+
+
+def _ask(url: str, seconds: float) -> str | None:
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
+            return None
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))

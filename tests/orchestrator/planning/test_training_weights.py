@@ -1,0 +1,108 @@
+"""Whether `--weights` can be had, found out without torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import MobileNet_V3_Small_Weights
+
+from orchestrator.planning.weights import IMAGENET_URL, check_weights, imagenet_file, imagenet_remark, unreachable
+from trainable.base.errors import ConfigError
+
+
+class Server(BaseHTTPRequestHandler):
+    """Has one file, /weights.pth."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200 if self.path == "/weights.pth" else 404)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    http = HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.fixture(params=["TORCH_HOME", "XDG_CACHE_HOME", "HOME"])
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for torch.hub, told by each of the variables that it knows."""
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(request.param, str(tmp_path))
+    return tmp_path
+
+
+def test_the_file_and_the_address_are_torchvisions(home: Path) -> None:
+    assert MobileNet_V3_Small_Weights.IMAGENET1K_V1.url == IMAGENET_URL
+    assert imagenet_file() == Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_URL.rpartition("/")[2]
+    assert imagenet_file().is_relative_to(home)
+
+
+def test_a_home_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", "~/somewhere")
+    assert imagenet_file().parents[1] == Path(torch.hub.get_dir()) == Path.home() / "somewhere/hub"
+
+
+def test_weights_that_are_there_need_no_remark(home: Path) -> None:
+    imagenet_file().parent.mkdir(parents=True)
+    imagenet_file().touch()
+    assert imagenet_remark("http://127.0.0.1:9/") is None
+
+
+def test_weights_that_can_be_downloaded(home: Path, server: str) -> None:
+    remark = imagenet_remark(f"{server}/weights.pth", seconds=30)
+    assert remark == f"ImageNet weights will be downloaded to {imagenet_file().parent}"
+
+
+@pytest.mark.parametrize("place", ["{server}/nosuch.pth", "http://127.0.0.1:9/weights.pth", "http://[/"])
+def test_weights_that_cannot_be_had(home: Path, server: str, place: str) -> None:
+    url = place.format(server=server)
+    remark = imagenet_remark(url, seconds=30)
+    assert remark is not None
+    for words in ("cannot be had", str(imagenet_file()), url, "--weights none", "--weights PATH"):
+        assert words in remark
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes the connection and says nothing
+        assert unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.2) is not None
+
+
+def save_old(path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize(
+    "save", [lambda path: torch.save({"a": torch.zeros(1)}, path), save_old], ids=["zip", "pickle"]
+)
+def test_files_of_pytorch_pass(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
+    save(tmp_path / "weights.pt")
+    check_weights(str(tmp_path / "weights.pt"))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"<html>login</html>"])
+def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"--weights {path}: not a PyTorch checkpoint"):
+        check_weights(str(path))
+
+
+@pytest.mark.parametrize("name", ["none", "imagenet"])
+def test_names_pass(name: str) -> None:
+    check_weights(name)

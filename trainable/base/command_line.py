@@ -1,0 +1,128 @@
+"""What both command lines share: how options are declared, and how a command ends (no torch, no Ray)."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from cyclopts import App, CycloptsError, Parameter, Token
+from cyclopts.exceptions import CoercionError, MissingArgumentError, UnusedCliTokensError
+
+from trainable.base.errors import EmosweepError, InputError, InterruptedRun
+
+DEFAULTS = Parameter(
+    negative="",  # no --no-... twins
+    allow_repeating=True,  # the last value counts, so that an alias or a script can be overridden
+    show_choices=False,  # the help texts name them
+)
+"""What holds for every option of both command lines."""
+
+
+def make_app(name: str, help_text: str, **more: Any) -> App:
+    """A command line whose errors are raised, for `run_app` to print."""
+    return App(
+        name=name,
+        help=help_text,
+        default_parameter=DEFAULTS,
+        help_format="plaintext",
+        print_error=False,
+        exit_on_error=False,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+        **more,
+    )
+
+
+def option(help_text: str, **more: Any) -> Parameter:
+    """An option with its help text."""
+    return Parameter(help=help_text, **more)
+
+
+def repeatable(help_text: str, **more: Any) -> Parameter:
+    """An option of which every occurrence counts."""
+    return Parameter(help=help_text, show_default=False, **more)
+
+
+def whole(help_text: str, **more: Any) -> Parameter:
+    """An option that takes a whole number; cyclopts itself would round 4.5 to 4."""
+    return Parameter(help=help_text, converter=_whole_number, **more)
+
+
+def flag(help_text: str, **more: Any) -> Parameter:
+    """An option without a value."""
+    return Parameter(help=help_text, show_default=False, **more)
+
+
+def _whole_number(type_: Any, tokens: Sequence[Token]) -> int:
+    try:
+        return int(tokens[0].value)
+    except ValueError as error:
+        raise CoercionError(token=tokens[0], target_type=int) from error
+
+
+def run_app(load: Callable[[], App], arguments: Sequence[str], on_interrupt: Callable[[], None] = lambda: None) -> int:
+    """Run a command line and return its exit code. What goes wrong is one message on stderr, never a traceback.
+
+    Args:
+        load: imports and returns the app; an interrupt during the imports is one of the command.
+        on_interrupt: called before the word that tells of an interrupt.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a Korean console (CP949) lacks the tables' dash
+    try:
+        code = _run(load, arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        on_interrupt()
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(load: Callable[[], App], arguments: Sequence[str]) -> int:
+    app = load()
+    try:
+        if not arguments and app.default_command is None:
+            app.help_print([])
+            return 2
+        return int(app(list(arguments)) or 0)
+    except CycloptsError as error:
+        print(f"error: {usage_message(error)}", file=sys.stderr)
+        if not isinstance(error, CoercionError):  # a wrong value's message says what is right
+            print(f"help: {' '.join([app.name[0], *(error.command_chain or ())])} --help", file=sys.stderr)
+        return 2
+    except InputError as error:
+        print(error.summary(), file=sys.stderr)
+        return error.exit_code
+    except EmosweepError as error:
+        print(error if isinstance(error, InterruptedRun) else f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def usage_message(error: CycloptsError) -> str:
+    """One line that says which option or command is wrong, with the nearest that exists."""
+    if isinstance(error, CoercionError) and get_origin(error.target_type) is Literal and error.token is not None:
+        *first, last = get_args(error.target_type)
+        return f"{error.token.keyword} must be {', '.join(first)} or {last}, not {error.token.value!r}"
+    if isinstance(error, CoercionError) and error.token is not None:
+        kind = {int: "a whole number", float: "a number"}.get(error.target_type or str, "readable")
+        return f"{error.token.keyword} must be {kind}, not {error.token.value!r}"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.keyword or error.argument.name
+        return f"{name} needs a value" if error.argument.tokens or error.keyword else f"{name} is missing"
+    if isinstance(error, UnusedCliTokensError):
+        return f"unexpected extra argument: {' '.join(error.unused_tokens or ())}"
+    text = str(error).strip().rstrip(".")
+    for theirs, ours in (("Unknown option: ", "no such option: "), ("Unknown command ", "no such command: ")):
+        text = text.replace(theirs, ours)
+    return text
