@@ -141,7 +141,7 @@ class _Step:
 
     @staticmethod
     def _release(state: State, source: State | None) -> None:
-        """Free the gradients that no later layer needs: those of a layer that adds another's output stay for that one."""
+        """Free the gradients that are used up. A layer that adds another's output keeps its own until that one."""
         if state.layer.adds is None:
             del state.da
         if source:
