@@ -136,11 +136,16 @@ class _Step:
             onto(k, dz, a, h)
 
         each(len(tiles), work, threads)
+        self._release(state, source)
+        return partial.sum(0), onto.settle() if onto else []
+
+    @staticmethod
+    def _release(state: State, source: State | None) -> None:
+        """Free the gradients that are used up. A layer that adds another's output keeps its own until that one."""
         if state.layer.adds is None:
             del state.da
         if source:
             del source.da
-        return partial.sum(0), onto.settle() if onto else []
 
     @staticmethod
     def _through_normalisation(state: State) -> tuple[Tensor, Tensor, Tensor]:
