@@ -70,7 +70,8 @@ def faceapi_identity(
     table: ImageTable, settings: FaceApiSettings, evaluator: Evaluator, hashes: ImageHashes
 ) -> Identity:
     """What a FaceAPI result depends on; compared key by key to say what changed."""
-    data = {"test": table_digests(table, hashes.of(row.file for row in table.rows))}
+    hashes.fill([table])
+    data = {"test": table_digests(table)}
     weights = [file_digest(file) for name in NETWORKS for file in sorted(evaluator.models.glob(f"{name}*"))]
     if evaluator.own_script:
         config: Identity = {"engine": "script", "script": file_digest(evaluator.script)}

@@ -1,4 +1,4 @@
-"""What a run needs besides Ray, made ready while Ray and the first trials start: checked weights, the image pack."""
+"""What a run needs besides Ray, made ready while Ray and the first trials start: checked weights, the image store."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from orchestrator.planning.planner import Step
 from trainable.base.errors import CacheFull, ExperimentError
+from trainable.data.tables import ImageTable
 
 Progress = Callable[[int, int], None]
 
@@ -38,13 +38,15 @@ class Preparation:
 
     Args:
         steps: the MobileNet steps to come.
-        files: their images, for the pack; () to leave it.
+        images: the images to decode into the image store, one row for each file; None to decode none.
         progress: called with the number of images that are there and of those that are wanted.
         stop: set where the user wants the run to end.
     """
 
-    def __init__(self, steps: Sequence[Step], files: Sequence[Path], progress: Progress, stop: threading.Event) -> None:
-        self.steps, self.files, self.progress, self.over = steps, files, progress, Over(stop)
+    def __init__(
+        self, steps: Sequence[Step], images: ImageTable | None, progress: Progress, stop: threading.Event
+    ) -> None:
+        self.steps, self.images, self.progress, self.over = steps, images, progress, Over(stop)
         self._error: BaseException | None = None
         self._checked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
@@ -85,8 +87,8 @@ class Preparation:
                 import orchestrator.execution.tuner  # brings Tune, a second's import
             _check_weights(self.steps)
             self._checked.set()
-            if self.files and not self.over.is_set():
-                self._fill_pack()
+            if self.images is not None and not self.over.is_set():
+                self._fill_store(self.images)
             import orchestrator.reporting.report  # noqa: F401 (needed at the end, when nothing else is left to do)
         except BaseException as error:  # raised where it is waited for
             self._error = error
@@ -94,24 +96,25 @@ class Preparation:
         finally:
             self._checked.set()
 
-    def _fill_pack(self) -> None:
-        """Decode on all CPUs. What goes wrong with an image or the cache is the trials' to tell."""
-        from trainable.cache.images import ImagePack
+    def _fill_store(self, images: ImageTable) -> None:
+        """Decode on all CPUs. The trials report what is wrong with an image or the cache."""
+        from trainable.cache.images import ImageStore
 
-        pack = ImagePack()
+        store = ImageStore()
         with suppress(CacheFull, ExperimentError):
-            digests = set(pack.digests(self.files))
-            there = len(digests) - len(pack.store.missing(digests))
+            digests = images.digests() if images.hashed else store.digests(images.images)
+            wanted = set(digests)
+            there = len(wanted) - len(store.store.missing(wanted))
 
             def advance(n: int) -> None:
                 nonlocal there
                 there += n
-                self.progress(there, len(digests))
+                self.progress(there, len(wanted))
                 if self.over.is_set():
                     raise ExperimentError("stopped")
 
             advance(0)
-            pack.fill(self.files, advance=advance)
+            store.fill(images.images, digests, advance=advance)
 
 
 def _check_weights(steps: Sequence[Step]) -> None:

@@ -30,6 +30,7 @@ from orchestrator.sweeps.policies import TIME_BUDGET, Policy
 from orchestrator.sweeps.records import forget_stopped, note_stopped, policy_of
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.config import Resources
+from trainable.data.tables import distinct_images
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def _preparation(
     training = [step for step in todo if step.experiment.trains]
     splits = {step.experiment.split for step in training} if not hardware.plain else set()
     tables = [table for split in sorted(splits) for table in planner.inputs.training[split].values()]
-    files = list(dict.fromkeys(row.file for table in tables for row in table.rows))
-    return Preparation(training, files, view.decoded, stop)
+    images = distinct_images(tables) if tables else None
+    return Preparation(training, images, view.decoded, stop)
 
 
 class _Run:

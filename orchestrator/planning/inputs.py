@@ -15,6 +15,7 @@ from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError, InputError, Problem
 from trainable.cache.folder import check_cache
 from trainable.data.checks import check_tables
+from trainable.data.files import ImageFiles
 from trainable.data.tables import ImageTable, read_table
 from trainable.run.identity import weights_identity
 
@@ -67,15 +68,16 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
     gather.option(check_cache)
     for weights in dict.fromkeys(config.weights for config in configs.values()):
         gather.option(weights_identity, weights)
+    files = ImageFiles(paths.root)  # splits share their photos
     for split in dict.fromkeys(e.split for e in experiments if e.trains):
-        training[split], problems = check_tables(paths.training_csvs(split), paths.root)
+        training[split], problems = check_tables(paths.training_csvs(split), paths.root, files)
         gather.problems += problems
     faceapi_splits = [e.split for e in experiments if not e.trains]
     if faceapi_splits:
         evaluator = gather.option(prepare, settings.faceapi, paths.faceapi_baseline)
         gather.option(check_label_options, settings.faceapi)
     for split in faceapi_splits:
-        faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True)
+        faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True, files=files)
         gather.problems += problems + label_problems(faceapi[split], settings.faceapi)
     gather.raise_if_any()
     return Inputs(training, faceapi, configs, evaluator)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,11 @@ from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 from trainable.cache.folder import HASHES, cache_root
-from trainable.cache.hashes import ImageHashes
+from trainable.cache.hashes import ImageHashes, Progress, no_progress
+from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
 
+Watch = Callable[[], AbstractContextManager[Progress]]
 Status = Literal["done", "stale", "interrupted", "new"]
 
 
@@ -53,16 +56,23 @@ class Step:
 
 
 class Planner:
-    """Plans experiments over checked inputs."""
+    """Plans experiments over checked inputs.
 
-    def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
-        self.inputs, self.settings, self.paths = inputs, settings, paths
-        self.hashes = ImageHashes(cache_root() / HASHES)  # the pack's: no image is hashed for each of them
+    Args:
+        watch: gives what is told of the hashing of images while it goes on.
+    """
+
+    def __init__(
+        self, inputs: Inputs, settings: Settings, paths: ProjectPaths, watch: Watch = lambda: nullcontext(no_progress)
+    ) -> None:
+        self.inputs, self.settings, self.paths, self.watch = inputs, settings, paths, watch
+        self.hashes = ImageHashes(cache_root() / HASHES)  # shared with the image store: no image is hashed for each
         self._data: dict[str, Identity] = {}
         self._weights: dict[str, str] = {}
 
     def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Step]:
         """A step per experiment, in the given order; with `fresh` nothing counts as done."""
+        self._hash([] if fresh else [experiment for experiment in experiments if self._has_record(experiment)])
         return [self._step(experiment, fresh) for experiment in experiments]
 
     def identify(self, step: Step) -> Step:
@@ -139,8 +149,23 @@ class Planner:
             why = f"{', '.join(lost)} is missing"
         return replace(step, status=status, why=why)
 
+    def _has_record(self, experiment: Experiment) -> bool:
+        """Whether there is something on disk to compare it with."""
+        note = self.paths.run(experiment).checkpoint_note if experiment.trains else None
+        return self.paths.manifest(experiment).exists() or (note is not None and note.exists())
+
+    def _hash(self, experiments: Sequence[Experiment]) -> None:
+        """Hash the images of all these experiments at once: each is read once, and there is one progress to watch."""
+        tables: list[ImageTable] = []
+        for experiment in experiments:
+            split = experiment.split
+            tables += self.inputs.training[split].values() if experiment.trains else [self.inputs.faceapi[split]]
+        with self.watch() as progress:
+            self.hashes.fill(tables, progress)
+
     def _identity(self, step: Step) -> Identity:
         split = step.experiment.split
+        self._hash([step.experiment])
         if step.config is not None:
             if split not in self._data:
                 self._data[split] = data_identity(self.inputs.training[split], self.hashes)

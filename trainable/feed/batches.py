@@ -24,7 +24,7 @@ RESIDENT_SHARE = 0.25
 _LOAD_ROWS = 4096
 
 
-class Inputs(Protocol):
+class Batches(Protocol):
     """`corrupt` holds the CSV paths of the corrupt images that have been met."""
 
     corrupt: set[str]
@@ -36,7 +36,7 @@ class Inputs(Protocol):
         ...
 
 
-class RowInputs:
+class StoredBatches:
     """Takes what was computed before, from device memory where it fits, else from the mapped files.
 
     Args:
@@ -104,7 +104,7 @@ class RowInputs:
         return rows.permute(0, 3, 1, 2) if rows.dim() == 4 else rows
 
 
-class PixelInputs(RowInputs):
+class PixelBatches(StoredBatches):
     """Stage 3: rows are uint8 (160, 160, 3), mirrored and normalised batch by batch.
 
     A GPU that has room for it keeps each training image as it is and mirrored: to copy rows is faster than to turn
@@ -119,8 +119,8 @@ class PixelInputs(RowInputs):
         """Image by image, so that the four steps from bytes to floats stay in the processor's cache."""
         out = torch.empty(len(places), IMAGE_SIZE, IMAGE_SIZE * 3)
         mean, std = torch.tensor(MEAN).repeat(IMAGE_SIZE), torch.tensor(STD).repeat(IMAGE_SIZE)
-        for place, at, flip in zip(out, places.tolist(), mirrored.tolist(), strict=True):
-            pixels = self.rows[at].flip(1) if flip else self.rows[at]
+        for place, row, flip in zip(out, self.rows.each(places), mirrored.tolist(), strict=True):
+            pixels = row.flip(1) if flip else row
             place.copy_(pixels.view(IMAGE_SIZE, -1)).div_(255).sub_(mean).div_(std)
         return out.view(-1, IMAGE_SIZE, IMAGE_SIZE, 3).permute(0, 3, 1, 2)
 

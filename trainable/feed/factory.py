@@ -1,4 +1,4 @@
-"""Where a run's inputs come from: the pack and the frozen features, or the plain path."""
+"""Makes the batches of a run: from the image store and the frozen features, or on the plain path."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import nn
 
 from trainable.base.config import TrainConfig
 from trainable.base.errors import CacheFull
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
 from trainable.data.tables import ImageTable
-from trainable.feed.batches import Inputs, PixelInputs, RowInputs
+from trainable.feed.batches import Batches, PixelBatches, StoredBatches
 from trainable.feed.features import FrozenFeatures
-from trainable.feed.plain import ImageBatches, PlainInputs
+from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Engine
 from trainable.network.stages import Cut
 
 
-class Supply:
-    """Inputs for each part of a split at each stage. Both paths give the same numbers.
+class InputFactory:
+    """Makes the batches of each part of a split at each stage. Both paths give the same numbers.
 
     Args:
         plain: decode every image and run every layer every time.
@@ -32,8 +32,8 @@ class Supply:
         self.tables, self.classes, self.config = tables, classes, config
         self.plain, self.workers, self.log = plain, workers, log
         self.resident = True
-        self._pack: ImagePack | None = None
-        self._ready: dict[tuple[str, int, Engine], Inputs] = {}
+        self._images: ImageStore | None = None
+        self._ready: dict[tuple[str, int, Engine], Batches] = {}
 
     def forget(self) -> None:
         """Let go of what the last inputs hold: device memory, DataLoader workers."""
@@ -41,11 +41,11 @@ class Supply:
 
     def leave_device(self) -> bool:
         """Let rows stream to the GPU from now on; whether some were kept there."""
-        kept = any(isinstance(inputs, RowInputs) and inputs.resident is not None for inputs in self._ready.values())
+        kept = any(isinstance(inputs, StoredBatches) and inputs.resident is not None for inputs in self._ready.values())
         self.resident = self.resident and not kept
         return kept
 
-    def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Inputs:
+    def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Batches:
         """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
         key = (part, stage, engine)
         if key not in self._ready:
@@ -53,7 +53,7 @@ class Supply:
             self._ready[key] = self._make(part, Cut(model, stage), engine)
         return self._ready[key]
 
-    def _make(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _make(self, part: str, cut: Cut, engine: Engine) -> Batches:
         if not self.plain:
             try:
                 return self._stored(part, cut, engine)
@@ -62,30 +62,29 @@ class Supply:
                 self.plain = True
         return self._plain(part, cut, engine)
 
-    def _plain(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _plain(self, part: str, cut: Cut, engine: Engine) -> Batches:
         images = ImageBatches(
             self.tables[part], self.classes, self.config.batch,
             seed=self._seed(part), workers=self.workers, pin=engine.device.type == "cuda",
         )  # fmt: skip
-        return PlainInputs(images, cut, engine)
+        return PlainBatches(images, cut, engine)
 
-    def _stored(self, part: str, cut: Cut, engine: Engine) -> Inputs:
+    def _stored(self, part: str, cut: Cut, engine: Engine) -> Batches:
         table = self.tables[part]
-        files = [row.file for row in table.rows]
-        if self._pack is None:
-            self._pack = ImagePack()
-        self._pack.fill(files)
-        rows, digests = self._pack.rows(files)
-        corrupt = {row.path for row, flag in zip(table.rows, rows.flags, strict=True) if flag}
+        if self._images is None:
+            self._images = ImageStore()
+        digests = self._images.fill(table.images, table.digests() if table.hashed else None)
+        rows, _ = self._images.rows(table.images, digests)
+        corrupt = {path for path, flag in zip(table.paths, rows.flags, strict=True) if flag}
         index = {name: i for i, name in enumerate(self.classes)}
         labels = [index[label] for label in table.labels]
         both_flips = cut.stage < 3 and part == "train"
-        kind: type[RowInputs] = PixelInputs
+        kind: type[StoredBatches] = PixelBatches
         if cut.stage < 3:
-            features = FrozenFeatures(self._pack, cut.model, cut.stage, engine)
+            features = FrozenFeatures(self._images, cut.model, cut.stage, engine)
             if self.config.mode == "finetune" and cut.stage == 1:
                 features.fill_trunk(digests, both_flips=both_flips)
-            rows, kind = features.rows(digests, both_flips=both_flips), RowInputs
+            rows, kind = features.rows(digests, both_flips=both_flips), StoredBatches
         return kind(
             rows, labels, corrupt, self.config.batch,
             seed=self._seed(part), device=engine.device, both_flips=both_flips, resident=self.resident,

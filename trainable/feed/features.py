@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from trainable.base.errors import CacheFull
 from trainable.cache.hashes import digest
-from trainable.cache.images import ImagePack
-from trainable.cache.rows import Compute, Rows, RowStore
+from trainable.cache.images import ImageStore
+from trainable.cache.rows import ComputeRows, Rows, RowStore
 from trainable.network.compute import Engine
 from trainable.network.device import device_name
 from trainable.network.pixels import normalise
@@ -33,8 +33,8 @@ _SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
 class FrozenFeatures:
     """The rows at the boundary of stage 1 or 2, for one model as it is now."""
 
-    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Engine) -> None:
-        self.pack, self.engine, self.cut = pack, engine, Cut(model, stage)
+    def __init__(self, images: ImageStore, model: nn.Module, stage: int, engine: Engine) -> None:
+        self.images, self.engine, self.cut = images, engine, Cut(model, stage)
         self.store = self._store(stage)
 
     def _store(self, stage: int) -> RowStore:
@@ -46,13 +46,13 @@ class FrozenFeatures:
             "kernels": torch.backends.cpu.get_cpu_capability() if self.engine.device.type == "cpu" else "",
             "threads": torch.get_num_threads() if self.engine.device.type == "cpu" else 0,
             "torch": torch.__version__,
-            "images": self.pack.store.folder.name,
+            "images": self.images.store.folder.name,
         }
-        folder = self.pack.root / "features" / digest(about)[:32]
-        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype, about=about)
+        folder = self.images.root / "features" / digest(about)[:32]
+        return RowStore(self.images.root, folder, _SHAPES[stage], self.engine.frozen_dtype, about=about)
 
     def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
-        """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
+        """Rows of images of the image store; where `both_flips`, two an image: as it is, and mirrored.
 
         Raises:
             CacheFull: they do not fit.
@@ -68,10 +68,10 @@ class FrozenFeatures:
         keys = _keys(digests, both_flips=both_flips)
         if self.store.missing(keys):
             with suppress(CacheFull):
-                FrozenFeatures(self.pack, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
+                FrozenFeatures(self.images, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
 
-    def _from_pixels(self, digests: Sequence[str]) -> Compute:
-        images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
+    def _from_pixels(self, digests: Sequence[str]) -> ComputeRows:
+        images = self.images.store.rows(digests)  # held, so that no room is made at their cost
         place = {digest: number for number, digest in enumerate(digests)}
 
         def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
@@ -82,7 +82,7 @@ class FrozenFeatures:
 
         return compute
 
-    def _from_trunk(self, keys: list[str]) -> Compute | None:
+    def _from_trunk(self, keys: list[str]) -> ComputeRows | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
         if self.cut.stage != 1 or (store := self._store(2)).missing(keys):
             return None

@@ -34,8 +34,8 @@ class FaceImages(Dataset[tuple[Tensor, int, int]]):
 
     def __init__(self, table: ImageTable, classes: list[str]) -> None:
         index = {name: i for i, name in enumerate(classes)}
-        self.files = [row.file for row in table.rows]
-        self.labels = [index[row.label] for row in table.rows]
+        self.files = table.images
+        self.labels = [index[label] for label in table.labels]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -82,7 +82,7 @@ class ImageBatches:
         self, table: ImageTable, classes: list[str], batch: int, *, seed: int | None, workers: int, pin: bool
     ) -> None:
         self.sampler = EpochBatches(len(table), batch, seed)
-        self.paths = [row.path for row in table.rows]
+        self.paths = table.paths
         self.loader: DataLoader[Any] = DataLoader(
             FaceImages(table, classes),
             batch_sampler=self.sampler,
@@ -106,7 +106,7 @@ class ImageBatches:
             raise ExperimentError(message) from error
 
 
-class PlainInputs:
+class PlainBatches:
     """Decodes every image and runs the frozen layers every time."""
 
     def __init__(self, images: ImageBatches, cut: Cut, engine: Engine) -> None:

@@ -17,7 +17,7 @@ from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes
 from trainable.data.tables import load_table
-from trainable.feed.factory import Supply
+from trainable.feed.factory import InputFactory
 from trainable.network.compute import Engine
 from trainable.network.device import default_workers, pick_device
 from trainable.network.graphs import StepGraphs
@@ -74,7 +74,7 @@ class Trainer:
         self.engine = Engine(device, amp)
         self.objective = make_objective(self.config, self.tables["train"].labels, self.classes, device)
         workers = resources.workers if resources.workers is not None else default_workers(device)
-        self.supply = Supply(
+        self.supply = InputFactory(
             self.tables, self.classes, self.config, plain=resources.plain, workers=workers, log=self.log
         )  # fmt: skip
         self.threads = resources.threads or torch.get_num_threads()

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from projects import draw
+from projects import draw, write_csv
 
 from orchestrator.execution.preload import Preparation
 from orchestrator.planning.planner import Step
 from orchestrator.planning.selection import select
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
+from trainable.data.tables import ImageTable, load_table
 
 
 @pytest.fixture
@@ -34,12 +35,20 @@ def probe(weights: Path | str) -> list[Step]:
 
 
 def ready(stop: threading.Event, files: Sequence[Path] = (), weights: Path | str = "none") -> Preparation:
-    return Preparation(probe(weights), files, lambda there, wanted: None, stop)
+    return Preparation(probe(weights), table_of(files), lambda there, wanted: None, stop)
+
+
+def table_of(files: Sequence[Path]) -> ImageTable | None:
+    if not files:
+        return None
+    csv = files[0].with_name("images.csv")
+    write_csv(csv, ("path", "label"), [(file.name, "happy") for file in files])
+    return load_table(csv, csv.parent)
 
 
 def decoded(files: Sequence[Path]) -> int:
-    pack = ImagePack()
-    return len(files) - len(pack.store.missing(pack.digests(files)))
+    images = ImageStore()
+    return len(files) - len(images.store.missing(images.digests(files)))
 
 
 def test_everything_is_there_at_the_end(images: list[Path]) -> None:
@@ -68,7 +77,7 @@ def test_another_error_ends_the_decoding_and_is_not_the_users_wish(images: list[
         at_work.set()
         go_on.wait(60)
 
-    with pytest.raises(ZeroDivisionError), Preparation([], images, progress, stop) as preparation:
+    with pytest.raises(ZeroDivisionError), Preparation([], table_of(images), progress, stop) as preparation:
         assert at_work.wait(60)
         raise ZeroDivisionError
     go_on.set()
@@ -84,7 +93,7 @@ def test_the_users_wish_ends_the_decoding(images: list[Path]) -> None:
         if there:
             stop.set()
 
-    with Preparation([], images, progress, stop) as preparation:
+    with Preparation([], table_of(images), progress, stop) as preparation:
         preparation.finish()
     assert preparation.over.is_set()
     assert 0 < decoded(images) < len(images)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import trainable.feed.batches
 from trainable.cache.rows import Rows
-from trainable.feed.batches import PixelInputs, RowInputs, _loaded
+from trainable.feed.batches import PixelBatches, StoredBatches, _loaded
 
 N, BATCH = 11, 4
 CPU = torch.device("cpu")
@@ -18,9 +18,9 @@ def rows_of(*shape: int) -> Rows:
     return Rows.of(torch.randint(256, (N, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)))
 
 
-def pixels(rows: Rows, seed: int | None, *, resident: bool) -> PixelInputs:
+def pixels(rows: Rows, seed: int | None, *, resident: bool) -> PixelBatches:
     labels = [i % 3 for i in range(N)]
-    return PixelInputs(rows, labels, set(), BATCH, seed=seed, device=CPU, both_flips=False, resident=resident)
+    return PixelBatches(rows, labels, set(), BATCH, seed=seed, device=CPU, both_flips=False, resident=resident)
 
 
 @pytest.fixture(params=[1, 2])
@@ -54,7 +54,7 @@ def test_features_are_kept_once(room: int, shape: tuple[int, ...]) -> None:
     """Also rows that do not divide into words."""
     rows = rows_of(*shape)
     kept, mapped = (
-        RowInputs(rows, [0] * N, set(), BATCH, seed=7, device=CPU, both_flips=False, resident=resident)
+        StoredBatches(rows, [0] * N, set(), BATCH, seed=7, device=CPU, both_flips=False, resident=resident)
         for resident in (True, False)
     )
     assert kept.resident is not None and len(kept.resident) == N

@@ -170,14 +170,13 @@ def test_many_files_are_remembered(tmp_path: Path) -> None:
     assert hashes.of(files) == first
 
 
-def test_a_cache_that_others_hold_is_left_to_them(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainable.cache.hashes.BUSY_SECONDS", 0.05)
+def test_a_cache_that_others_hold_is_left_to_them(tmp_path: Path, image: Path) -> None:
     cache = tmp_path / "hashes.sqlite"
     first = ImageHashes(cache).of([image])
     overwrite(image, b"other")
     with closing(sqlite3.connect(cache, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert ImageHashes(cache).of([image]) == {image: file_digest(image)}
+        assert ImageHashes(cache, busy_seconds=0.05).of([image]) == {image: file_digest(image)}
         other.execute("ROLLBACK")
     assert ImageHashes(cache).of([image]) == first, "what was remembered is lost"
 

@@ -66,11 +66,11 @@ def whole(shared_project: Path, config: TrainConfig, tmp_path_factory: pytest.Te
 def test_a_file_is_hashed_once(
     project: Path, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For what the run is, and for the pack."""
+    """The run's identity and the image store take their digests from the same look-up."""
     hashed: list[Path] = []
 
-    def counting(file: Path) -> str:
-        hashed.append(file)
+    def counting(file: Path | str) -> str:
+        hashed.append(Path(file))
         return file_digest(file)
 
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
