@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from orchestrator.cli.hashing import hashing_bar
 from orchestrator.cli.options import (
     Address,
     Batch,
@@ -210,7 +212,8 @@ def _plan(
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
     paths = ProjectPaths(project_root, output_root or project_root)
-    planner = Planner(check_inputs(experiments, settings, paths), settings, paths)
+    watch = partial(hashing_bar, Console())
+    planner = Planner(check_inputs(experiments, settings, paths), settings, paths, watch)
     if options is None:
         return planner, planner.plan(experiments, fresh=fresh), []
     if not planner.inputs.configs:

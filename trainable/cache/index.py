@@ -6,14 +6,16 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-_PENDING = 4096
-"""Keys that may wait in a dict, at the least, until they are sorted in among the others."""
-
 
 class KeyIndex:
-    """Keys (ASCII) to places: the number of a segment, a row in it and the row's flag."""
+    """From keys (ASCII) to places: the number of a segment, a row in it and the row's flag.
 
-    def __init__(self) -> None:
+    Args:
+        pending: keys that may wait in a dict, at the least, until they are sorted in among the others.
+    """
+
+    def __init__(self, pending: int = 4096) -> None:
+        self._most_pending = pending
         self._keys, self._places = np.empty(0, "S1"), np.empty(0, np.int64)
         self._pending: dict[bytes, int] = {}
 
@@ -21,7 +23,7 @@ class KeyIndex:
         """The rows of a segment; a key that is there already keeps its place."""
         for row, (key, flag) in enumerate(zip(keys, flags, strict=True)):
             self._pending.setdefault(key.encode(), _packed(chunk, row, flag))
-        if len(self._pending) > max(_PENDING, len(self._keys) // 4):
+        if len(self._pending) > max(self._most_pending, len(self._keys) // 4):
             self._sort_in()
 
     def find(self, keys: Sequence[str]) -> np.ndarray:
