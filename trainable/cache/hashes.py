@@ -22,7 +22,7 @@ MISSING = "missing"
 Progress = Callable[[int, int], None]
 """Takes the number of files whose digests are known, and that of all files asked for."""
 
-_BLOCK = 8192  # files that are looked up, hashed and remembered together
+_KEY_PARTS = 8192
 _TASK = 64  # files that a thread hashes at a time: to hand it one costs as much as to hash a small file
 _FIRST_READ, _NEXT_READ = 1 << 16, 1 << 20
 
@@ -40,9 +40,11 @@ class ImageHashes:
     Args:
         cache: a SQLite file to remember digests in; None to hash every time.
         busy_seconds: how long another process may hold that file before this one does without.
+        block: files that are looked up, hashed and remembered together.
     """
 
-    def __init__(self, cache: Path | None = None, *, busy_seconds: float | None = None) -> None:
+    def __init__(self, cache: Path | None = None, *, busy_seconds: float | None = None, block: int = 8192) -> None:
+        self._block = block
         self._remembered = RememberedHashes(cache, busy_seconds)
 
     def of(self, files: Iterable[Path], progress: Progress = no_progress) -> dict[Path, str]:
@@ -50,7 +52,7 @@ class ImageHashes:
         distinct = list(dict.fromkeys(files))
         names = map(str, distinct)
         found: list[str] = []
-        while block := list(islice(names, _BLOCK)):
+        while block := list(islice(names, self._block)):
             found += self._digests(block, list(map(_stamp, block)))
             progress(len(found), len(distinct))
         return dict(zip(distinct, found, strict=True))
@@ -87,8 +89,8 @@ class ImageHashes:
 
     def _look_up(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
         """Block by block, so that what was hashed is remembered where the process ends before the rest is."""
-        for start in range(0, len(numbers), _BLOCK):
-            block = numbers[start : start + _BLOCK]
+        for start in range(0, len(numbers), self._block):
+            block = numbers[start : start + self._block]
             names = [files.name(number) for number in block]
             stamps = [files.stamps[number] or _stamp(name) for number, name in zip(block, names, strict=True)]
             digests = self._digests(names, stamps, partial(_advance, progress, start, len(numbers)))
@@ -132,7 +134,7 @@ def _advance(progress: Progress, before: int, total: int, done: int) -> None:
 def _list_key(parts: Iterable[str]) -> str:
     found = hashlib.sha256()
     parts = iter(parts)
-    while block := "".join(islice(parts, _BLOCK)):
+    while block := "".join(islice(parts, _KEY_PARTS)):
         found.update(block.encode(errors="surrogateescape"))
     return found.hexdigest()
 
