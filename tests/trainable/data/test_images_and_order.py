@@ -179,6 +179,14 @@ def test_an_image_of_another_size_is_resized(tmp_path: Path, size: tuple[int, in
     assert (pixels[:, 90:] == (10, 200, 30)).all()
 
 
+def test_an_image_of_another_size_is_resized_bilinearly(tmp_path: Path) -> None:
+    noise = Image.effect_noise((300, 220), 90).convert("RGB")
+    noise.save(tmp_path / "x.png")
+    pixels = decode((tmp_path / "x.png").read_bytes())
+    assert pixels is not None
+    assert np.array_equal(pixels, np.asarray(noise.resize((160, 160), Image.Resampling.BILINEAR)))
+
+
 @pytest.mark.parametrize(
     ("mode", "suffix", "colour"),
     [

@@ -190,6 +190,13 @@ def test_everything_that_changes_the_numbers_changes_the_key(weights: Path, mode
     assert len(found) == 14
 
 
+def test_another_version_of_pytorch_computes_for_itself(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patched, since only one is installed."""
+    here = [folder_of(model, stage) for stage in (1, 2)]
+    monkeypatch.setattr("torch.__version__", "0.0")
+    assert not {folder_of(model, stage) for stage in (1, 2)} & set(here)
+
+
 def test_what_does_not_enter_the_numbers_does_not_change_the_key(weights: Path, model: nn.Module) -> None:
     """The head and its seed; the micro-batch; for stage 2, the blocks above."""
     other = build_model(probe(weights, seed=5), ["a", "b"])[0].train()
