@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import nn
 
 from trainable.base.config import TrainConfig
 from trainable.base.errors import CacheFull
 from trainable.cache.images import ImageStore
 from trainable.data.tables import ImageTable
-from trainable.feed.batches import Batches, PixelBatches, StoredBatches
+from trainable.feed.batches import Batches, PixelBatches, StoredBatches, free_gpu_memory
 from trainable.feed.features import FrozenFeatures
 from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Engine
@@ -23,12 +24,15 @@ class InputFactory:
     Args:
         plain: decode every image and run every layer every time.
         workers: DataLoader workers of the plain path.
+        free_memory: bytes that a device has free for rows to stay there.
     """
 
     def __init__(
         self, tables: Mapping[str, ImageTable], classes: list[str], config: TrainConfig, *,
         plain: bool, workers: int, log: Callable[[str], None],
+        free_memory: Callable[[torch.device], int] = free_gpu_memory,
     ) -> None:  # fmt: skip
+        self.free_memory = free_memory
         self.tables, self.classes, self.config = tables, classes, config
         self.plain, self.workers, self.log = plain, workers, log
         self.resident = True
@@ -36,17 +40,18 @@ class InputFactory:
         self._ready: dict[tuple[str, int, Engine], Batches] = {}
 
     def forget(self) -> None:
-        """Let go of what the last inputs hold: device memory, DataLoader workers."""
+        """Give back what the last batches hold: device memory, DataLoader workers."""
         self._ready.clear()
 
     def leave_device(self) -> bool:
-        """Let rows stream to the GPU from now on; whether some were kept there."""
+        """Let rows stream to the GPU from now on. Returns whether some were kept there."""
         kept = any(isinstance(inputs, StoredBatches) and inputs.resident is not None for inputs in self._ready.values())
         self.resident = self.resident and not kept
         return kept
 
     def inputs(self, part: str, model: nn.Module, stage: int, engine: Engine) -> Batches:
-        """Train is shuffled and mirrored by the seed and the epoch; the other parts come in file order."""
+        """The batches of one part at one stage: train is shuffled and mirrored by the seed and the epoch, and the other
+        parts come in file order. Those of another stage or engine are given up."""
         key = (part, stage, engine)
         if key not in self._ready:
             self._ready = {known: inputs for known, inputs in self._ready.items() if known[1:] == (stage, engine)}
@@ -88,6 +93,7 @@ class InputFactory:
         return kind(
             rows, labels, corrupt, self.config.batch,
             seed=self._seed(part), device=engine.device, both_flips=both_flips, resident=self.resident,
+            free_memory=self.free_memory,
         )  # fmt: skip
 
     def _seed(self, part: str) -> int | None:

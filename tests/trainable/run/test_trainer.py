@@ -31,7 +31,6 @@ from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError, InputError
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import file_digest
-from trainable.feed import batches as inputs_module
 from trainable.feed.plain import FaceImages, ImageBatches
 from trainable.network.compute import Engine
 from trainable.network.model import build_model
@@ -566,11 +565,12 @@ def test_libraries_that_run_out_of_memory_count_too(
 def test_rows_leave_the_device_before_the_micro_batch_is_halved(
     shared_project: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The "device" is this CPU, which is made to keep rows as a GPU does. The numbers stay those of whole batches."""
+    """The "device" is this CPU, which is said to have memory for rows. The numbers stay those of whole batches."""
     specs = [spec_of(shared_project, tmp_path / name, finetune(weights)) for name in ("kept", "streamed")]
-    loaded = inputs_module._loaded
-    monkeypatch.setattr(inputs_module, "_resident", lambda rows, device, copies=1: loaded(rows, device, copies))
-    Trainer(specs[0], CPU).run()
+    runs = [Trainer(spec, CPU) for spec in specs]
+    for run in runs:
+        run.supply.free_memory = lambda device: 2**40
+    runs[0].run()
     train_epoch = trainer_module.train_epoch
 
     def cramped(forward: Any, inputs: Any, epoch: int, *rest: Any) -> Any:
@@ -579,7 +579,7 @@ def test_rows_leave_the_device_before_the_micro_batch_is_halved(
         return train_epoch(forward, inputs, epoch, *rest)
 
     monkeypatch.setattr(trainer_module, "train_epoch", cramped)
-    Trainer(specs[1], CPU).run()
+    runs[1].run()
     (told,) = manifest(specs[1].out)["fallbacks"]
     assert told == "out of device memory in epoch 3: rows stay in main memory; the numbers are the same"
     assert {row["micro_batch"] for row in history(specs[1].out)} == {"8"}
