@@ -77,12 +77,12 @@ def stage3(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     import torch
 
     from benchmarks.floor import Stage3
-    from trainable.feed.batches import PixelInputs
+    from trainable.feed.batches import PixelBatches
     from trainable.run.loop import train_epoch
 
     stage = Stage3(batch, 1)
     rows, labels = _pixels(project, 4096)
-    inputs = PixelInputs(rows, labels, set(), batch, seed=1, device=torch.device("cpu"), both_flips=False)
+    inputs = PixelBatches(rows, labels, set(), batch, seed=1, device=torch.device("cpu"), both_flips=False)
     compute = _compute()
 
     def from_pack() -> None:
@@ -141,11 +141,11 @@ class Trial:
 
     def take(self) -> float:
         """Visit every image at every stage, and keep the inputs. Returns the private MiB that this added."""
-        from trainable.feed.factory import Supply
+        from trainable.feed.factory import InputFactory
 
         before = _private_mib()
         classes = sorted(set(self.tables["train"].labels))
-        self.supply = Supply(self.tables, classes, self.config, plain=False, workers=0, log=print)
+        self.supply = InputFactory(self.tables, classes, self.config, plain=False, workers=0, log=print)
         for part in self.tables:
             for number in (1, 2, 3):
                 for x, _ in self.supply.inputs(part, self.stage.model.eval(), number, _compute()).epoch():
@@ -193,13 +193,13 @@ def decoding(project: Path, weights: Path, batch: int) -> dict[str, Any]:
 
 
 def _pixels(project: Path, least: int) -> tuple[Any, list[int]]:
-    from trainable.cache.images import ImagePack
+    from trainable.cache.images import ImageStore
     from trainable.data.tables import load_table
 
     table = load_table(project / "data_shared/cropped_faces_csv/train_M1.csv", project)
     files = [row.file for row in table.rows][:least]
     assert len(files) == least, f"{project}: {least} training images are needed"
-    pack = ImagePack()
+    pack = ImageStore()
     pack.fill(files)
     return pack.rows(files)[0], [i % 6 for i in range(len(files))]
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainable.base.config import IMAGE_SIZE, PARTS, RunSpec, TrainConfig
 from trainable.cache.rows import Rows
-from trainable.feed.batches import Inputs, PixelInputs, RowInputs
+from trainable.feed.batches import Batches, PixelBatches, StoredBatches
 from trainable.feed.features import frozen_rows
 from trainable.network.compute import Compute
 from trainable.network.graphs import StepGraphs
@@ -175,17 +175,17 @@ class Learner:
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.graphs = StepGraphs(setup.device, self.trained) if setup.cuda and graphs else None
 
-    def epoch(self, inputs: Inputs, forward: Forward | None = None) -> PassResult:
+    def epoch(self, inputs: Batches, forward: Forward | None = None) -> PassResult:
         forward = self.cut.after if forward is None else forward  # a compiled module has no truth value
         return train_epoch(forward, inputs, 0, self.optimizer, self.scaler, self.compute, graphs=self.graphs)
 
-    def inputs(self, n: int, batch: int, *, seed: int | None = SEED, resident: bool = True) -> RowInputs:
+    def inputs(self, n: int, batch: int, *, seed: int | None = SEED, resident: bool = True) -> StoredBatches:
         """The first `n` images at the stage's boundary; in file order, as they are, without `seed`."""
         pixels, labels = images(self.setup.sizes, n)
-        kind: type[RowInputs] = PixelInputs
+        kind: type[StoredBatches] = PixelBatches
         rows = pixels
         if self.stage < 3:
-            kind = RowInputs
+            kind = StoredBatches
             flips = [torch.full((n,), flip) for flip in ((False, True) if seed is not None else (False,))]
             rows = torch.stack([frozen_rows(self.cut, self.compute, pixels, flip) for flip in flips], 1).flatten(0, 1)
         return kind(

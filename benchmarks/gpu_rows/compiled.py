@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, rate_row, rates, skipped
-from trainable.feed.batches import RowInputs
+from trainable.feed.batches import StoredBatches
 from trainable.network.compute import Compute
 
 MODES = ("default", "reduce-overhead")
@@ -56,7 +56,7 @@ def _compare(setup: Setup, batch: int, where: str, make: Maker) -> list[Row]:
     ]
 
 
-def _parts(setup: Setup, batch: int, *, graphs: bool = True) -> tuple[Learner, RowInputs]:
+def _parts(setup: Setup, batch: int, *, graphs: bool = True) -> tuple[Learner, StoredBatches]:
     n = min(COMPILED_IMAGES, setup.sizes.images) // batch * batch
     learner = Learner(setup, 3, Compute(setup.device, amp=True), graphs=graphs)
     return learner, learner.inputs(n, batch)

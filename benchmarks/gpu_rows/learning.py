@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, skipped
-from trainable.feed.batches import Inputs, RowInputs
+from trainable.feed.batches import Batches, StoredBatches
 from trainable.network.compute import Compute
 
 GROWTH_STEPS = 5
@@ -52,7 +52,7 @@ def _stage(setup: Setup, stage: int) -> list[Row]:
     return rows
 
 
-def _overflow(learner: Learner, inputs: RowInputs) -> Row:
+def _overflow(learner: Learner, inputs: StoredBatches) -> Row:
     """A scale under which gradients overflow: the step is left out, and the scale backs off."""
     learner.scaler.update(OVERFLOWING_SCALE)
     before = [p.detach().clone() for p in learner.trained]
@@ -71,7 +71,7 @@ def _overflow(learner: Learner, inputs: RowInputs) -> Row:
 class _First:
     """The first batch alone."""
 
-    def __init__(self, inputs: RowInputs) -> None:
+    def __init__(self, inputs: StoredBatches) -> None:
         self.inputs, self.corrupt = inputs, inputs.corrupt
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class _Guarded(_First):
             torch.cuda.set_sync_debug_mode("default")
 
 
-def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> str:
+def _waits(learner: Learner, inputs: StoredBatches, *, careless: bool = False) -> str:
     """What an epoch waited for, "none" where it did not; `careless` reads a number back in each forward pass, which a
     graph would not run again."""
 
@@ -109,7 +109,7 @@ def _waits(learner: Learner, inputs: RowInputs, *, careless: bool = False) -> st
             logits.detach().sum().item()
         return logits
 
-    guarded: Inputs = _Guarded(inputs)
+    guarded: Batches = _Guarded(inputs)
     graphs, learner.graphs = learner.graphs, None if careless else learner.graphs
     learner.epoch(inputs)
     try:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_rows.common import SEED, Learner, Row, Setup, images, skipped
-from trainable.feed.batches import Inputs
-from trainable.feed.plain import Batch, EpochBatches, ImageBatches, PlainInputs
+from trainable.feed.batches import Batches
+from trainable.feed.plain import Batch, EpochBatches, ImageBatches, PlainBatches
 from trainable.network.compute import Compute
 from trainable.network.graphs import CAPTURE_AT
 from trainable.network.stages import train_mode
@@ -98,20 +98,20 @@ def _stage(setup: Setup, stage: int, amp: bool) -> list[Row]:
     return rows
 
 
-def _plain_inputs(learner: Learner, n: int, batch: int, seed: int | None) -> PlainInputs:
+def _plain_inputs(learner: Learner, n: int, batch: int, seed: int | None) -> PlainBatches:
     pixels, labels = images(learner.setup.sizes, n)
     decoded = DecodedImages(pixels, labels, batch, seed)
-    return PlainInputs(cast(ImageBatches, decoded), learner.cut, learner.compute)
+    return PlainBatches(cast(ImageBatches, decoded), learner.cut, learner.compute)
 
 
-def _one_step(learner: Learner, inputs: Inputs) -> None:
+def _one_step(learner: Learner, inputs: Batches) -> None:
     """With the same dropout for all."""
     torch.manual_seed(SEED)
     learner.epoch(inputs)
 
 
 @torch.no_grad()
-def _logits(learner: Learner, inputs: Inputs) -> Tensor:
+def _logits(learner: Learner, inputs: Batches) -> Tensor:
     """In eval mode, float32 (n, classes)."""
     learner.model.eval()
     with learner.compute.autocast():

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.gpu_rows.common import Learner, Row, Setup, images, rate_row, rates, ratio_row
 from trainable.cache.rows import BLOCK
-from trainable.feed.batches import Inputs
+from trainable.feed.batches import Batches
 from trainable.feed.features import frozen_rows
 from trainable.network.compute import Compute
 from trainable.network.stages import TRUNK_SHAPE, StageBoundary
@@ -28,7 +28,7 @@ def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
     resident, streamed = learner.inputs(n, batch), learner.inputs(n, batch, resident=False)
     x, y = next(resident.epoch())
     limit = Repeated(x.clone(memory_format=torch.preserve_format), y.clone(), n // batch)
-    feeds: dict[str, Inputs] = {"limit": limit, "resident": resident, "streamed": streamed}
+    feeds: dict[str, Batches] = {"limit": limit, "resident": resident, "streamed": streamed}
     runs = {name: partial(_epoch, learner, feed) for name, feed in feeds.items()}
     peak = 0
     if setup.cuda:
@@ -54,7 +54,7 @@ def _training(setup: Setup, batch: int, amp: bool) -> list[Row]:
     return rows
 
 
-def _epoch(learner: Learner, inputs: Inputs) -> int:
+def _epoch(learner: Learner, inputs: Batches) -> int:
     """Its images."""
     return len(learner.epoch(inputs).predicted)
 

@@ -6,10 +6,12 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 from rich.console import Console
 
+from orchestrator.cli.hashing import hashing_bar
 from orchestrator.cli.options import (
     FaceApi,
     Fresh,
@@ -137,7 +139,7 @@ def _plan(
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
     inputs = check_inputs(experiments, settings, paths)
-    planner = Planner(inputs, settings, paths)
+    planner = Planner(inputs, settings, paths, partial(hashing_bar, Console()))
     steps = planner.plan(experiments, fresh=fresh)
     if options is None:
         return planner, steps, []

@@ -8,12 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from orchestrator.planning.steps import TrainingStep
 from trainable.base.errors import CacheFull, ExperimentError
+from trainable.data.tables import ImageTable
 
 Progress = Callable[[int, int], None]
 
@@ -23,7 +23,7 @@ class Preload:
 
     Args:
         steps: the trainings to come, whose weights are checked.
-        files: their images, to be decoded; () to leave them.
+        images: the images to decode, one row for each file; None to decode none.
         progress: called with the number of images that are decoded and of those that are wanted.
         stop: set where the user wants the run to end.
         first: modules that are imported at the beginning.
@@ -33,14 +33,14 @@ class Preload:
     def __init__(
         self,
         steps: Sequence[TrainingStep],
-        files: Sequence[Path],
+        images: ImageTable | None,
         progress: Progress,
         stop: threading.Event,
         *,
         first: Sequence[str] = (),
         last: Sequence[str] = (),
     ) -> None:
-        self.steps, self.files, self.progress, self.first, self.last = steps, files, progress, first, last
+        self.steps, self.images, self.progress, self.first, self.last = steps, images, progress, first, last
         self._stop, self._failed = stop, threading.Event()
         self._error: BaseException | None = None
         self._checked = threading.Event()
@@ -90,8 +90,8 @@ class Preload:
                 importlib.import_module(module)
             _check_weights(self.steps)
             self._checked.set()
-            if self.files and not self.over():
-                self._decode_images()
+            if self.images is not None and not self.over():
+                self._decode_images(self.images)
             for module in self.last:
                 importlib.import_module(module)
         except BaseException as error:  # raised where it is waited for
@@ -100,24 +100,25 @@ class Preload:
         finally:
             self._checked.set()
 
-    def _decode_images(self) -> None:
+    def _decode_images(self, images: ImageTable) -> None:
         """Decode on all CPUs. The trials report what is wrong with an image or with the cache."""
-        from trainable.cache.images import ImagePack
+        from trainable.cache.images import ImageStore
 
-        pack = ImagePack()
+        store = ImageStore()
         with suppress(CacheFull, ExperimentError):
-            digests = set(pack.digests(self.files))
-            there = len(digests) - len(pack.store.missing(digests))
+            digests = images.digests() if images.hashed else store.digests(images.images)
+            wanted = set(digests)
+            there = len(wanted) - len(store.store.missing(wanted))
 
             def advance(n: int) -> None:
                 nonlocal there
                 there += n
-                self.progress(there, len(digests))
+                self.progress(there, len(wanted))
                 if self.over():
                     raise ExperimentError("stopped")
 
             advance(0)
-            pack.fill(self.files, advance=advance)
+            store.fill(images.images, digests, advance=advance)
 
 
 def _check_weights(steps: Sequence[TrainingStep]) -> None:

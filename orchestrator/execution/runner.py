@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.execution.active_run import ActiveRun
 from orchestrator.execution.bookkeeping import forget
@@ -21,6 +20,7 @@ from orchestrator.planning.steps import Step, trainings
 from orchestrator.sweeps.confirmation import to_confirm
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.errors import Failure
+from trainable.data.tables import ImageTable, distinct_images
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def run_steps(
         with open_executor(paths.logs) as executor, make_view(executor.terminal) as view:
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
-            images = [] if hardware.plain else _images(todo, planner)
+            images = None if hardware.plain else _images(todo, planner)
             ahead = Preload(trainings(todo), images, view.decoded, stop, first=_modules(executor, todo), last=preload)
             with ahead:
                 cluster = executor.connect(hardware.address, hardware.num_cpus)
@@ -84,11 +84,11 @@ def _modules(executor: Executor, todo: Sequence[Step]) -> tuple[str, ...]:
     return executor.modules if trainings(todo) else ()
 
 
-def _images(todo: Sequence[Step], planner: Planner) -> list[Path]:
-    """The image files that the trainings read, each once."""
+def _images(todo: Sequence[Step], planner: Planner) -> ImageTable | None:
+    """The images that the trainings read, one row for each file."""
     splits = {step.experiment.split for step in trainings(todo)}
     tables = [table for split in sorted(splits) for table in planner.inputs.training[split].values()]
-    return list(dict.fromkeys(row.file for table in tables for row in table.rows))
+    return distinct_images(tables) if tables else None
 
 
 def _outcome(steps: Sequence[Step], planner: Planner, failures: Mapping[str, Failure], *, interrupted: bool) -> Outcome:

@@ -18,6 +18,7 @@ from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError, InputError, Problem
 from trainable.cache.folder import check_cache
 from trainable.data.checks import check_tables
+from trainable.data.files import ImageFiles
 from trainable.data.tables import ImageTable, read_table
 
 
@@ -73,8 +74,9 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
     gather.option(check_cache)
     for weights in dict.fromkeys(config.weights for config in configs.values()):
         gather.option(check_weights, weights)
+    files = ImageFiles(paths.root)  # splits share their photos
     for split in dict.fromkeys(e.split for e in experiments if e.trains):
-        training[split], problems = check_tables(paths.training_csvs(split), paths.root)
+        training[split], problems = check_tables(paths.training_csvs(split), paths.root, files)
         gather.problems += problems
     faceapi_splits = [e.split for e in experiments if not e.trains]
     if faceapi_splits:
@@ -83,7 +85,7 @@ def _read(experiments: Sequence[Experiment], settings: Settings, paths: ProjectP
         if evaluator is not None and evaluator.engine == "node":
             gather.option(check_face_weights, evaluator.models)
     for split in faceapi_splits:
-        faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True)
+        faceapi[split], problems = read_table(paths.faceapi_csv(split), paths.root, boxes=True, files=files)
         gather.problems += problems + label_problems(faceapi[split], settings.faceapi)
     gather.raise_if_any()
     return Inputs(training, faceapi, configs, evaluator)

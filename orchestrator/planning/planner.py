@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,25 @@ from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 from trainable.cache.folder import HASHES, cache_root
-from trainable.cache.hashes import ImageHashes, digest
+from trainable.cache.hashes import ImageHashes, Progress, digest, no_progress
+from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
+
+Watch = Callable[[], AbstractContextManager[Progress]]
+"""Opens a listener to the hashing of images."""
 
 
 class Planner:
-    """Plans experiments over checked inputs, and compares them with what is on disk."""
+    """Plans experiments over checked inputs, and compares them with what is on disk.
 
-    def __init__(self, inputs: Inputs, settings: Settings, paths: ProjectPaths) -> None:
-        self.inputs, self.settings, self.paths = inputs, settings, paths
+    Args:
+        watch: opens the listener that is told of the hashing of images while it goes on.
+    """
+
+    def __init__(
+        self, inputs: Inputs, settings: Settings, paths: ProjectPaths, watch: Watch = lambda: nullcontext(no_progress)
+    ) -> None:
+        self.inputs, self.settings, self.paths, self.watch = inputs, settings, paths, watch
         self.hashes = ImageHashes(cache_root() / HASHES)  # the image store's, so that no image is hashed twice
         self._data: dict[str, Identity] = {}
         self._weights: dict[str, str] = {}
@@ -44,6 +55,7 @@ class Planner:
 
     def plan(self, experiments: Sequence[Experiment], *, fresh: bool = False) -> list[Run | FaceApiEvaluation]:
         """A step for each experiment, in the given order; with `fresh` nothing counts as done."""
+        self._hash([] if fresh else [experiment for experiment in experiments if self._has_record(experiment)])
         return [self.run(e, fresh=fresh) if e.trains else self.evaluation(e, fresh=fresh) for e in experiments]
 
     def run(self, experiment: Experiment, *, fresh: bool = False) -> Run:
@@ -125,8 +137,23 @@ class Planner:
 
     # -- what a result depends on
 
+    def _has_record(self, experiment: Experiment) -> bool:
+        """Whether there is something on disk to compare the experiment with."""
+        note = self.paths.run(experiment).checkpoint_note if experiment.trains else None
+        return self.paths.manifest(experiment).exists() or (note is not None and note.exists())
+
+    def _hash(self, experiments: Sequence[Experiment]) -> None:
+        """Hash the images of all these experiments at once: each is read once, and there is one progress to watch."""
+        tables: list[ImageTable] = []
+        for experiment in experiments:
+            split = experiment.split
+            tables += self.inputs.training[split].values() if experiment.trains else [self.inputs.faceapi[split]]
+        with self.watch() as progress:
+            self.hashes.fill(tables, progress)
+
     def _identity(self, step: Step) -> Identity:
         split = step.experiment.split
+        self._hash([step.experiment])
         if isinstance(step, TrainingStep):
             if split not in self._data:
                 self._data[split] = data_identity(self.inputs.training[split], self.hashes)

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
 from filelock import FileLock
 
 from trainable.base.errors import ConfigError
@@ -26,14 +27,14 @@ _ABANDONED_SECONDS = 3600.0
 
 
 def cache_root() -> Path:
-    """$EMOSWEEP_CACHE, else `emosweep` in the user's cache folder.
+    """$EMOSWEEP_CACHE, else `emosweep` in the folder where the system keeps a user's caches ($XDG_CACHE_HOME on Linux).
 
     Raises:
         ConfigError: the variable is a relative path; processes of one run have different working folders.
     """
     chosen = os.environ.get(ROOT_VARIABLE)
     if not chosen:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emosweep"
+        return platformdirs.user_cache_path("emosweep", appauthor=False)
     root = Path(chosen).expanduser()
     if not root.is_absolute():
         raise ConfigError(f"${ROOT_VARIABLE}={chosen}: must be an absolute path")

@@ -1,127 +1,200 @@
-"""SHA-256 of files, remembered in SQLite by path, size and mtime (no torch)."""
+"""SHA-256 of files, each read once per size and time of modification (no torch)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-BUSY_SECONDS = 60.0
-"""How long another process may hold the remembered hashes before this one does without."""
+from trainable.cache.remembered import RememberedHashes
+from trainable.data.files import DIGEST_BYTES, ImageFiles, stamp_of
+from trainable.data.tables import ImageTable
+
+MISSING = "missing"
+"""Stands for the digest of a file that cannot be read."""
+
+Progress = Callable[[int, int], None]
+"""Takes the number of files whose digests are known, and that of all files asked for."""
+
+_KEY_PARTS = 8192
+_TASK = 64  # files that a thread hashes at a time: to hand it one costs as much as to hash a small file
+_FIRST_READ, _NEXT_READ = 1 << 16, 1 << 20
 
 
-_AT_ONCE = 500  # some builds of SQLite take 999 values in a query
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class ImageHashes:
-    """SHA-256 of files, remembered by path, size and mtime.
+    """SHA-256 of files, remembered by path and stamp (see `trainable.data.files`).
 
     Paths are remembered in full, with the links of their folders followed: a cache may be shared by processes that have
     other working folders and name the same file in other ways.
 
     Args:
-        cache: a SQLite file to remember them in; None to hash every time.
+        cache: a SQLite file to remember digests in; None to hash every time.
+        busy_seconds: how long another process may hold that file before this one does without.
+        block: files that are looked up, hashed and remembered together.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self.cache = cache
+    def __init__(self, cache: Path | None = None, *, busy_seconds: float | None = None, block: int = 8192) -> None:
+        self._block = block
+        self._remembered = RememberedHashes(cache, busy_seconds)
 
-    def of(self, files: Iterable[Path]) -> dict[Path, str]:
-        """Hex digests of `files`; "missing" for one that has gone."""
-        stats = {file: _stat(file) for file in dict.fromkeys(files)}
-        keys = _full_paths(stats)
-        known = self._known(list(keys.values()))
-        found = {f: known[keys[f]][1] for f, s in stats.items() if known.get(keys[f], ("",))[0] == s}
-        new = [file for file in stats if file not in found]
-        if new:
-            # Hashing and reading release the GIL.
-            with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-                fresh = dict(zip(new, pool.map(file_digest, new), strict=True))
-            found.update(fresh)
-            self._remember([(keys[f], stats[f], d) for f, d in fresh.items() if d != "missing"])
-        return found
+    def of(self, files: Iterable[Path], progress: Progress = no_progress) -> dict[Path, str]:
+        """Hex digests of `files`; `MISSING` for one that has gone."""
+        distinct = list(dict.fromkeys(files))
+        names = map(str, distinct)
+        found: list[str] = []
+        while block := list(islice(names, self._block)):
+            found += self._digests(block, list(map(_stamp, block)))
+            progress(len(found), len(distinct))
+        return dict(zip(distinct, found, strict=True))
+
+    def fill(self, tables: Iterable[ImageTable], progress: Progress = no_progress) -> None:
+        """Note the digests of all files of the tables (see `ImageTable.digests`), unless they are known already.
+
+        Files are looked up by their stamps from when the CSVs were checked. One that has gone since stays unknown.
+        """
+        wanted: dict[int, tuple[ImageFiles, bytearray]] = {}
+        for table in tables:
+            files = table.files
+            _, used = wanted.setdefault(id(files), (files, bytearray(len(files))))
+            for number in table.numbers:
+                used[number] = 1
+        for files, used in wanted.values():
+            numbers = [number for number, is_used in enumerate(used) if is_used and not files.hashed[number]]
+            if numbers:
+                self._fill(files, numbers, progress)
+
+    def _fill(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
+        """The digests of a whole list that is as it was before take one look-up."""
+        full = _FullPaths()
+        key = _list_key(f"{full.of(files.name(number))}\0{files.stamps[number]}\0" for number in numbers)
+        found = self._remembered.known_list(key) or b""
+        if len(found) == DIGEST_BYTES * len(numbers):
+            for place, number in enumerate(numbers):
+                files.set_digest(number, found[DIGEST_BYTES * place : DIGEST_BYTES * (place + 1)])
+            return
+        self._look_up(files, numbers, progress)
+        digests = [files.digests[DIGEST_BYTES * n : DIGEST_BYTES * (n + 1)] for n in numbers if files.hashed[n]]
+        if len(digests) == len(numbers):
+            self._remembered.remember_list(key, b"".join(digests))
+
+    def _look_up(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
+        """Block by block, so that what was hashed is remembered where the process ends before the rest is."""
+        for start in range(0, len(numbers), self._block):
+            block = numbers[start : start + self._block]
+            names = [files.name(number) for number in block]
+            stamps = [files.stamps[number] or _stamp(name) for number, name in zip(block, names, strict=True)]
+            digests = self._digests(names, stamps, partial(_advance, progress, start, len(numbers)))
+            for number, digest in zip(block, digests, strict=True):
+                if digest != MISSING:
+                    files.set_digest(number, bytes.fromhex(digest))
 
     def forget(self, file: Path) -> None:
         """Its content is not what was remembered."""
-        if self.cache is not None:
-            with suppress(sqlite3.DatabaseError, OSError), closing(self._connect()) as db, db:
-                db.execute("DELETE FROM hashes WHERE path = ?", (_full_paths([file])[file],))
+        self._remembered.forget(_FullPaths().of(str(file)))
 
-    def _connect(self) -> sqlite3.Connection:
-        assert self.cache is not None
-        self.cache.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.cache, timeout=BUSY_SECONDS)
-        connection.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stat TEXT, digest TEXT)")
-        return connection
+    def _digests(
+        self, names: Sequence[str], stamps: Sequence[str], advance: Callable[[int], None] = lambda done: None
+    ) -> list[str]:
+        """Hex digests in this order, `MISSING` for one that cannot be read.
 
-    def _known(self, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Stat and digest of those of `paths` that are remembered; the cache may hold many times as many."""
-        if self.cache is None:
-            return {}
-        found: dict[str, tuple[str, str]] = {}
-        try:
-            if not self.cache.exists():
-                return {}
-            with closing(self._connect()) as db:
-                for start in range(0, len(paths), _AT_ONCE):
-                    some = paths[start : start + _AT_ONCE]
-                    places = ",".join("?" * len(some))
-                    rows = db.execute(f"SELECT path, stat, digest FROM hashes WHERE path IN ({places})", some)
-                    found.update((path, (stat, digest)) for path, stat, digest in rows)
-        except (sqlite3.OperationalError, OSError):
-            pass  # no place for a file, or others hold it too long: what it has is theirs still
-        except sqlite3.DatabaseError:  # it is broken
-            with suppress(OSError):
-                self.cache.unlink(missing_ok=True)
-            return {}
+        Args:
+            advance: called with the number of files whose digests are known.
+        """
+        full = _FullPaths()
+        keys = [full.of(name) for name in names]
+        known = self._remembered.known(keys)
+        found = [known[key][1] if known.get(key, ("",))[0] == s else "" for key, s in zip(keys, stamps, strict=True)]
+        new = [place for place, digest in enumerate(found) if not digest]
+        advance(len(names) - len(new))
+        fresh = []
+        for place, digest in zip(new, _hashed([names[place] for place in new]), strict=True):
+            found[place] = digest
+            if digest != MISSING:
+                fresh.append((keys[place], stamps[place], digest))
+            if len(fresh) % _TASK == 0:
+                advance(len(names) - len(new) + len(fresh))
+        self._remembered.remember(fresh)
         return found
 
-    def _remember(self, rows: Sequence[tuple[str, str, str]]) -> None:
-        if self.cache is None:
-            return
-        try:
-            with closing(self._connect()) as db, db:
-                db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
-        except (sqlite3.DatabaseError, OSError):
-            pass  # a read-only or broken cache costs time only
+
+def _advance(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
-def _full_paths(files: Iterable[Path]) -> dict[Path, str]:
+def _list_key(parts: Iterable[str]) -> str:
+    found = hashlib.sha256()
+    parts = iter(parts)
+    while block := "".join(islice(parts, _KEY_PARTS)):
+        found.update(block.encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+def _hashed(names: Sequence[str]) -> Iterator[str]:
+    """Digests as they come, in order. Reading and hashing run without Python's lock, so threads do them at once."""
+    tasks = [names[start : start + _TASK] for start in range(0, len(names), _TASK)]
+    if len(tasks) < 2:
+        yield from map(file_digest, names)
+        return
+    pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
+    try:
+        for digests in pool.map(lambda task: [file_digest(name) for name in task], tasks):
+            yield from digests
+    finally:
+        pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait until all of them are hashed
+
+
+class _FullPaths:
     """Absolute paths; links are followed once per folder, since images lie many to a folder."""
-    folders: dict[str, str] = {}
-    found = {}
-    for file in files:
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, file: str) -> str:
         folder, name = os.path.split(file)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        found[file] = f"{folders[folder]}{os.sep}{name}"
-    return found
+        if folder not in self._folders:
+            self._folders[folder] = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (as text, once per file)
+        return self._folders[folder] + name
 
 
-def _stat(file: Path) -> str:
+def _stamp(file: str) -> str:
     try:
-        stat = os.stat(file)  # noqa: PTH116 (once per image)
+        return stamp_of(os.stat(file))  # noqa: PTH116 (once per image)
     except OSError:
-        return "missing"
-    return f"{stat.st_size}:{stat.st_mtime_ns}"
+        return MISSING
 
 
-def file_digest(file: Path) -> str:
-    """Hex SHA-256 of a file's content; "missing" where it cannot be read."""
+def file_digest(file: Path | str) -> str:
+    """Hex SHA-256 of a file's content; `MISSING` where it cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError:
-        return "missing"
+        return MISSING
+    try:
+        found = hashlib.sha256(os.read(descriptor, _FIRST_READ))  # mostly a whole crop
+        while data := os.read(descriptor, _NEXT_READ):
+            found.update(data)
+        return found.hexdigest()
+    except OSError:
+        return MISSING
+    finally:
+        os.close(descriptor)
 
 
 def digest(value: Any) -> str:
     """Hex SHA-256 of a JSON value."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json_text(value).encode()).hexdigest()
+
+
+def json_text(value: Any) -> str:
+    """JSON without spaces, with sorted keys and all characters as they are: equal values have equal texts."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

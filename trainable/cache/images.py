@@ -1,4 +1,4 @@
-"""The image pack: every image decoded once per machine, as raw pixels that all runs map (as FFCV does).
+"""The image store: every image is decoded once per machine, as raw pixels that all runs map (as FFCV does).
 
 Rows are keyed by the SHA-256 of the file's content. So splits share their images, a changed file is decoded anew, and
 a renamed one is not.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +20,14 @@ from torch import Tensor
 from trainable.base.config import IMAGE_SIZE
 from trainable.base.errors import ExperimentError
 from trainable.cache.folder import HASHES, cache_root
-from trainable.cache.hashes import ImageHashes
+from trainable.cache.hashes import MISSING, ImageHashes
 from trainable.cache.rows import Rows, RowStore
 from trainable.data.images import decode, read_image
 
 SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
 
 
-class ImagePack:
+class ImageStore:
     """The decoded images of this machine.
 
     Args:
@@ -48,57 +48,67 @@ class ImagePack:
         """
         found = self.hashes.of(files)
         for file in files:
-            if found[file] == "missing":
+            if found[file] == MISSING:
                 read_image(file)  # says why
                 raise _changed(file)
         return [found[file] for file in files]
 
     def fill(
-        self, files: Iterable[Path], *, threads: int | None = None, advance: Callable[[int], None] = lambda n: None
-    ) -> int:
+        self,
+        files: Sequence[Path],
+        digests: Sequence[str] | None = None,
+        *,
+        threads: int | None = None,
+        advance: Callable[[int], None] = lambda n: None,
+    ) -> Sequence[str]:
         """Decode what is not there yet.
 
         Args:
+            digests: the keys of `files` where these are known already, in which case only what is decoded is read.
             threads: that decode; Pillow does so without the GIL. Default: all CPUs.
             advance: called with the number of images that have come.
 
         Returns:
-            The number of images decoded here.
+            The keys of `files`, in this order.
 
         Raises:
-            CacheFull: they do not fit. ExperimentError: a file cannot be read, or changes while it is being used.
+            CacheFull: they do not fit. ExperimentError: a file cannot be read, or its content is not that of its key.
         """
-        by_digest: dict[str, Path] = {}
-        listed = list(files)
-        for file, digest in zip(listed, self.digests(listed), strict=True):
-            by_digest.setdefault(digest, file)
+        digests = self.digests(files) if digests is None else digests
+        absent = set(self.store.missing(digests))
+        places = {digest: place for place, digest in enumerate(digests) if digest in absent}
         with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-            return self.store.fill(by_digest, lambda keys: self._decode(keys, by_digest, pool), advance)
 
-    def rows(self, files: Sequence[Path]) -> tuple[Rows, list[str]]:
+            def decode_block(keys: list[str]) -> tuple[Tensor, list[bool]]:
+                return self._decode(keys, [files[places[key]] for key in keys], pool)
+
+            self.store.fill(digests, decode_block, advance)
+        return digests
+
+    def rows(self, files: Sequence[Path], digests: Sequence[str] | None = None) -> tuple[Rows, Sequence[str]]:
         """Pixels of `files` (uint8, (n, 160, 160, 3); flagged where corrupt) and their keys, after `fill`.
+
+        Args:
+            digests: the keys that `fill` returned; without them each file is looked up again.
 
         Raises:
             ExperimentError: a file has gone or changed since then.
         """
-        digests = self.digests(files)
+        digests = self.digests(files) if digests is None else digests
         absent = set(self.store.missing(digests))
-        for file, digest in zip(files, digests, strict=True):
+        for place, digest in enumerate(digests) if absent else ():
             if digest in absent:
-                raise _changed(file)
+                raise _changed(files[place])
         return self.store.rows(digests), digests
 
-    def _decode(
-        self, keys: list[str], files: Mapping[str, Path], pool: ThreadPoolExecutor
-    ) -> tuple[Tensor, list[bool]]:
+    def _decode(self, keys: list[str], files: list[Path], pool: ThreadPoolExecutor) -> tuple[Tensor, list[bool]]:
         out = np.zeros((len(keys), *SHAPE), np.uint8)
 
         def one(place: int) -> bool:
-            file = files[keys[place]]
-            content = read_image(file)
+            content = read_image(files[place])
             if hashlib.sha256(content).hexdigest() != keys[place]:
-                self.hashes.forget(file)  # it may have been written over with the size and mtime of before
-                raise _changed(file)
+                self.hashes.forget(files[place])  # it may have been written over with the size and mtime of before
+                raise _changed(files[place])
             pixels = decode(content)
             if pixels is not None:
                 out[place] = pixels

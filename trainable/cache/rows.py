@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -24,13 +25,14 @@ from torch import Tensor
 from trainable.base.errors import CacheFull
 from trainable.base.files import replacing, write_json
 from trainable.cache.folder import ABOUT, LOCK, SEGMENT, cache_limit, make_room
+from trainable.cache.index import KeyIndex, unpacked
 from trainable.cache.segments import Segment, open_segment, row_bytes, write_segment
 
 BLOCK = 512
 """Rows computed, and kept in memory, at a time."""
 
 ComputeRows = Callable[[list[str]], tuple[Tensor, list[bool]]]
-"""Keys to their rows, (n, *shape) on the CPU, and a flag for each."""
+"""From keys to their rows, (n, *shape) on the CPU, and a flag for each."""
 
 
 class Rows:
@@ -48,7 +50,6 @@ class Rows:
     def __init__(self, chunks: list[Tensor], paths: list[Path], places: Tensor, flags: list[bool]) -> None:
         self.chunks, self.paths, self.places, self.flags = chunks, paths, places, flags
         _ROWS.add(self)
-        self._where = [(chunk, row) for chunk, row in places.tolist()]
 
     @classmethod
     def of(cls, rows: Tensor) -> Rows:
@@ -57,12 +58,15 @@ class Rows:
         return cls([rows], [], places, [False] * len(rows))
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> Tensor:
         """One row, not copied: never to be written to."""
-        chunk, row = self._where[index]
-        return self.chunks[chunk][row]
+        return next(self.each(torch.tensor([index])))
+
+    def each(self, indices: Tensor) -> Iterator[Tensor]:
+        """The rows `indices` (int64) one by one, not copied: never to be written to."""
+        return (self.chunks[chunk][row] for chunk, row in self.places[indices].tolist())
 
     def gather(self, indices: Tensor, *, pin: bool = False) -> Tensor:
         """A copy of the rows `indices` (int64, on the CPU), of shape (len(indices), *shape); `pin` pins it."""
@@ -107,15 +111,17 @@ class RowStore:
         self.row_bytes = row_bytes(shape, dtype)
         self._paths: list[Path] = []
         self._chunks: list[Tensor] = []
-        self._index: dict[str, tuple[int, int, bool]] = {}
+        self._index = KeyIndex()
         _STORES.add(self)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The distinct ones of `keys` that no segment has."""
-        wanted = dict.fromkeys(keys)
-        if any(key not in self._index for key in wanted):
+        wanted = list(dict.fromkeys(keys))
+        found = self._index.find(wanted)
+        if (found < 0).any():
             self._refresh()
-        return [key for key in wanted if key not in self._index]
+            found = self._index.find(wanted)
+        return [wanted[place] for place in np.flatnonzero(found < 0).tolist()]
 
     def fill(self, keys: Iterable[str], compute: ComputeRows, advance: Callable[[int], None] = lambda n: None) -> int:
         """Compute what is missing of `keys`, together with other processes that do the same.
@@ -152,19 +158,20 @@ class RowStore:
         """The rows of `keys`, in this order; all must be there (see `fill`)."""
         if absent := self.missing(keys):
             raise KeyError(f"{len(absent)} rows are not in {self.folder}")
-        found = [self._index[key] for key in keys]
-        used = {chunk: place for place, chunk in enumerate(sorted({chunk for chunk, _, _ in found}))}
+        chunks, rows, flags = unpacked(self._index.find(keys))
+        used, chunks = np.unique(chunks, return_inverse=True)
         paths = [self._paths[chunk] for chunk in used]
         for path in paths:
             with suppress(OSError):  # deleted, or another user's: then it counts as old
                 os.utime(path)
-        places = torch.tensor([(used[chunk], row) for chunk, row, _ in found], dtype=torch.int64).view(-1, 2)
-        return Rows([self._chunks[chunk] for chunk in used], paths, places, [flag for _, _, flag in found])
+        places = torch.from_numpy(np.stack([chunks.reshape(-1), rows], 1).astype(np.int64))
+        return Rows([self._chunks[chunk] for chunk in used], paths, places, flags.tolist())
 
-    def _make_room(self, wanted: Iterable[str], need: int) -> None:
+    def _make_room(self, wanted: Sequence[str], need: int) -> None:
         """Old segments go; what is `wanted` or in use stays. What went is let go of, or its disk space would stay."""
         keep = {path for rows in list(_ROWS) for path in rows.paths}
-        keep |= {self._paths[self._index[key][0]] for key in wanted if key in self._index}
+        found = self._index.find(wanted)
+        keep |= {self._paths[chunk] for chunk in np.unique(unpacked(found[found >= 0])[0])}
         with self._usable():
             fits = make_room(self.root, need, cache_limit(), keep)
         for store in list(_STORES):
@@ -175,7 +182,7 @@ class RowStore:
     def _let_go(self, keep: Collection[Path]) -> None:
         gone = {chunk for chunk, path in enumerate(self._paths) if path not in keep and not path.exists()}
         if gone:
-            self._index = {key: place for key, place in self._index.items() if place[0] not in gone}
+            self._index.drop(gone)
             for chunk in gone:
                 self._chunks[chunk] = torch.empty(0)
 
@@ -222,8 +229,7 @@ class RowStore:
         chunk = len(self._chunks)
         self._paths.append(path)
         self._chunks.append(segment.rows)
-        for row, (key, flag) in enumerate(zip(segment.keys, segment.flags, strict=True)):
-            self._index.setdefault(key, (chunk, row, flag))
+        self._index.add(segment.keys, chunk, segment.flags)
 
     @contextmanager
     def _usable(self) -> Iterator[None]:

@@ -7,12 +7,21 @@ from pathlib import Path
 
 from trainable.base.config import PARTS
 from trainable.base.errors import Problem
+from trainable.data.files import ImageFiles
 from trainable.data.tables import ImageTable, read_table
 
 
-def check_tables(csvs: Mapping[str, Path], project_root: Path) -> tuple[dict[str, ImageTable], list[Problem]]:
-    """Read train, val and test of one split and check each by itself and against each other."""
-    read = {part: read_table(csvs[part], project_root) for part in PARTS}
+def check_tables(
+    csvs: Mapping[str, Path], project_root: Path, files: ImageFiles | None = None
+) -> tuple[dict[str, ImageTable], list[Problem]]:
+    """Read train, val and test of one split and check each by itself and against each other.
+
+    Args:
+        csvs: the CSV of each part.
+        files: the project's files as far as they are known from other splits, so that none is looked up twice.
+    """
+    files = ImageFiles(project_root) if files is None else files
+    read = {part: read_table(csvs[part], project_root, files=files) for part in PARTS}
     tables = {part: table for part, (table, _) in read.items()}
     problems = [problem for _, found in read.values() for problem in found]
     if not read["train"][1]:  # else a class may be unknown only because its rows could not be read
@@ -32,16 +41,22 @@ def _label_problems(tables: Mapping[str, ImageTable]) -> list[Problem]:
                 train.label_column,
             )
         ]
+    return [problem for part in ("val", "test") for problem in _unknown_labels(tables[part], train, classes)]
+
+
+def _unknown_labels(table: ImageTable, train: ImageTable, classes: list[str]) -> list[Problem]:
+    unknown = {code for code, label in enumerate(table.classes) if label not in classes}
+    if not unknown:
+        return []
     known = ", ".join(classes)
     return [
         Problem(
-            f"label {row.label!r} is not in the training data",
-            str(tables[part].csv),
-            row.line,
-            tables[part].label_column,
+            f"label {table.classes[code]!r} is not in the training data",
+            str(table.csv),
+            line,
+            table.label_column,
             f"{train.csv.name}, column '{train.label_column}', has: {known}",
         )
-        for part in ("val", "test")
-        for row in tables[part].rows
-        if row.label not in classes
+        for line, code in zip(table.lines, table.codes, strict=True)
+        if code in unknown
     ]

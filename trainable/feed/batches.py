@@ -1,12 +1,14 @@
-"""What a pass over one part of a split is fed with: the plain path, and the one from stored rows.
+"""Batches of one part of a split, from rows that were computed before.
 
-Both give the same values in the same order, at the boundary of the stage (see `trainable.network.stages`).
+They have the values and the order of the plain path's (`trainable.feed.plain`), at the boundary of the stage (see
+`trainable.network.stages`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -24,8 +26,8 @@ RESIDENT_SHARE = 0.25
 _LOAD_ROWS = 4096
 
 
-class Inputs(Protocol):
-    """`corrupt` holds the CSV paths of the corrupt images that have been met."""
+class Batches(Protocol):
+    """One part of a split, epoch by epoch; `corrupt` holds the CSV paths of the corrupt images so far."""
 
     corrupt: set[str]
 
@@ -36,8 +38,13 @@ class Inputs(Protocol):
         ...
 
 
-class RowInputs:
-    """Takes what was computed before, from device memory where it fits, else from the mapped files.
+def free_gpu_memory(device: torch.device) -> int:
+    """Bytes that a GPU has free; 0 for a CPU."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+
+
+class StoredBatches:
+    """Batches of stored rows, from device memory where they fit, else from the mapped files.
 
     Args:
         rows: at the boundary, one an image, or two where `both_flips`: as it is, and mirrored.
@@ -45,12 +52,16 @@ class RowInputs:
         corrupt: CSV paths of the corrupt images.
         seed: shuffles and mirrors by it; None for file order.
         resident: whether a GPU may keep them all; else they stream to it.
+        free_memory: bytes that a device has free for rows to stay there; none on a CPU, which maps the files instead.
+        streamed: whether batches are gathered one ahead; by default on a GPU, whose copies overlap with its work.
     """
 
     def __init__(
         self, rows: Rows, labels: list[int], corrupt: set[str], batch: int, *,
         seed: int | None, device: torch.device, both_flips: bool, resident: bool = True,
+        free_memory: Callable[[torch.device], int] = free_gpu_memory, streamed: bool | None = None,
     ) -> None:  # fmt: skip
+        self.free_memory, self.streamed = free_memory, device.type != "cpu" if streamed is None else streamed
         self.rows, self.corrupt, self.batch, self.seed, self.device = rows, corrupt, batch, seed, device
         self.labels = torch.tensor(labels).to(device)
         self.resident = self._on_device() if resident else None
@@ -60,7 +71,16 @@ class RowInputs:
         return len(self.labels)
 
     def _on_device(self) -> Tensor | None:
-        return _resident(self.rows, self.device)
+        return self._copies(1)
+
+    def _copies(self, count: int) -> Tensor | None:
+        """All rows on a device that has room for them, each followed by its mirror image where `count` is 2."""
+        if count * self.rows.nbytes > RESIDENT_SHARE * self.free_memory(self.device):
+            return None
+        try:
+            return _loaded(self.rows, self.device, count)
+        except torch.OutOfMemoryError:  # another trial on this GPU was faster
+            return None
 
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(self)
@@ -78,7 +98,7 @@ class RowInputs:
         if self.resident is not None:
             for at, mirrored, y in zip(places, flips, labels, strict=True):
                 yield self._prepare(_select(self.resident, at), mirrored), y
-        elif self.device.type == "cpu":
+        elif not self.streamed:
             for at, mirrored, y in zip(places, flips, labels, strict=True):
                 yield self._gather(at, mirrored), y
         else:
@@ -88,12 +108,13 @@ class RowInputs:
         self, places: tuple[Tensor, ...], flips: tuple[Tensor, ...], labels: tuple[Tensor, ...]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """One batch ahead, through pinned memory, which PyTorch's allocator holds back until its copy is done."""
+        gather = partial(self.rows.gather, pin=self.device.type == "cuda")
         with ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(self.rows.gather, places[0], pin=True)
+            upcoming = pool.submit(gather, places[0])
             for number, (mirrored, y) in enumerate(zip(flips, labels, strict=True)):
                 rows = upcoming.result()
                 if number + 1 < len(places):
-                    upcoming = pool.submit(self.rows.gather, places[number + 1], pin=True)
+                    upcoming = pool.submit(gather, places[number + 1])
                 yield self._prepare(rows.to(self.device, non_blocking=True), mirrored), y
 
     def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
@@ -104,7 +125,7 @@ class RowInputs:
         return rows.permute(0, 3, 1, 2) if rows.dim() == 4 else rows
 
 
-class PixelInputs(RowInputs):
+class PixelBatches(StoredBatches):
     """Stage 3: rows are uint8 (160, 160, 3), mirrored and normalised batch by batch.
 
     A GPU that has room for it keeps each training image as it is and mirrored: to copy rows is faster than to turn
@@ -112,15 +133,15 @@ class PixelInputs(RowInputs):
     """
 
     def _on_device(self) -> Tensor | None:
-        twice = _resident(self.rows, self.device, copies=2) if self.seed is not None else None
+        twice = self._copies(2) if self.seed is not None else None
         return super()._on_device() if twice is None else twice
 
     def _gather(self, places: Tensor, mirrored: Tensor) -> Tensor:
         """Image by image, so that the four steps from bytes to floats stay in the processor's cache."""
         out = torch.empty(len(places), IMAGE_SIZE, IMAGE_SIZE * 3)
         mean, std = torch.tensor(MEAN).repeat(IMAGE_SIZE), torch.tensor(STD).repeat(IMAGE_SIZE)
-        for place, at, flip in zip(out, places.tolist(), mirrored.tolist(), strict=True):
-            pixels = self.rows[at].flip(1) if flip else self.rows[at]
+        for place, row, flip in zip(out, self.rows.each(places), mirrored.tolist(), strict=True):
+            pixels = row.flip(1) if flip else row
             place.copy_(pixels.view(IMAGE_SIZE, -1)).div_(255).sub_(mean).div_(std)
         return out.view(-1, IMAGE_SIZE, IMAGE_SIZE, 3).permute(0, 3, 1, 2)
 
@@ -128,16 +149,6 @@ class PixelInputs(RowInputs):
         if not self.both_flips:
             rows = torch.where(mirrored.view(-1, 1, 1, 1), rows.flip(2), rows)
         return normalise(rows.permute(0, 3, 1, 2), self.device)
-
-
-def _resident(rows: Rows, device: torch.device, copies: int = 1) -> Tensor | None:
-    """All rows on a GPU that has room for them. A CPU maps the files, which all its processes share."""
-    if device.type != "cuda" or copies * rows.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return None
-    try:
-        return _loaded(rows, device, copies)
-    except torch.OutOfMemoryError:  # another trial on this GPU was faster
-        return None
 
 
 def _loaded(rows: Rows, device: torch.device, copies: int) -> Tensor:

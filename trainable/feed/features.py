@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainable.base.errors import CacheFull
 from trainable.cache.hashes import digest
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
 from trainable.cache.rows import ComputeRows, Rows, RowStore
 from trainable.network.compute import Compute, device_name
 from trainable.network.pixels import normalise
@@ -32,26 +32,26 @@ _SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
 class FrozenFeatures:
     """The rows at the boundary of stage 1 or 2, for one model as it is now."""
 
-    def __init__(self, pack: ImagePack, model: nn.Module, stage: int, engine: Compute) -> None:
-        self.pack, self.engine, self.cut = pack, engine, StageBoundary(model, stage)
+    def __init__(self, images: ImageStore, model: nn.Module, stage: int, compute: Compute) -> None:
+        self.images, self.compute, self.boundary = images, compute, StageBoundary(model, stage)
         self.store = self._store(stage)
 
     def _store(self, stage: int) -> RowStore:
         about = {
             "stage": stage,
-            "weights": _weights_digest(StageBoundary(self.cut.model, stage).frozen_modules()),
-            "dtype": str(self.engine.frozen_dtype),
-            "device": device_name(self.engine.device),
-            "kernels": torch.backends.cpu.get_cpu_capability() if self.engine.device.type == "cpu" else "",
-            "threads": torch.get_num_threads() if self.engine.device.type == "cpu" else 0,
+            "weights": _weights_digest(StageBoundary(self.boundary.model, stage).frozen_modules()),
+            "dtype": str(self.compute.frozen_dtype),
+            "device": device_name(self.compute.device),
+            "kernels": torch.backends.cpu.get_cpu_capability() if self.compute.device.type == "cpu" else "",
+            "threads": torch.get_num_threads() if self.compute.device.type == "cpu" else 0,
             "torch": torch.__version__,
-            "images": self.pack.store.folder.name,
+            "images": self.images.store.folder.name,
         }
-        folder = self.pack.root / "features" / digest(about)[:32]
-        return RowStore(self.pack.root, folder, _SHAPES[stage], self.engine.frozen_dtype, about=about)
+        folder = self.images.root / "features" / digest(about)[:32]
+        return RowStore(self.images.root, folder, _SHAPES[stage], self.compute.frozen_dtype, about=about)
 
     def rows(self, digests: Sequence[str], *, both_flips: bool) -> Rows:
-        """Rows of images of the pack; where `both_flips`, two an image: as it is, and mirrored.
+        """Rows of images of the image store; where `both_flips`, two an image: as it is, and mirrored.
 
         Raises:
             CacheFull: they do not fit.
@@ -67,34 +67,36 @@ class FrozenFeatures:
         keys = _keys(digests, both_flips=both_flips)
         if self.store.missing(keys):
             with suppress(CacheFull):
-                FrozenFeatures(self.pack, self.cut.model, 2, self.engine).rows(digests, both_flips=both_flips)
+                FrozenFeatures(self.images, self.boundary.model, 2, self.compute).rows(digests, both_flips=both_flips)
 
     def _from_pixels(self, digests: Sequence[str]) -> ComputeRows:
-        images = self.pack.store.rows(digests)  # held, so that no room is made at their cost
+        images = self.images.store.rows(digests)  # held, so that no room is made at their cost
         place = {digest: number for number, digest in enumerate(digests)}
 
-        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+        def compute_rows(keys: list[str]) -> tuple[Tensor, list[bool]]:
             at = [place[key[:-1]] for key in keys]
             mirrored = torch.tensor([key[-1] == MIRRORED for key in keys])
-            rows = frozen_rows(self.cut, self.engine, images.gather(torch.tensor(at)), mirrored)
+            rows = frozen_rows(self.boundary, self.compute, images.gather(torch.tensor(at)), mirrored)
             return rows, [images.flags[number] for number in at]
 
-        return compute
+        return compute_rows
 
     def _from_trunk(self, keys: list[str]) -> ComputeRows | None:
         """How to compute stage 1's rows from stage 2's, where those are there: a tenth of the work."""
-        if self.cut.stage != 1 or (store := self._store(2)).missing(keys):
+        if self.boundary.stage != 1 or (store := self._store(2)).missing(keys):
             return None
         trunk = store.rows(keys)  # held as well
         place = {key: number for number, key in enumerate(keys)}
 
-        def compute(keys: list[str]) -> tuple[Tensor, list[bool]]:
+        def compute_rows(keys: list[str]) -> tuple[Tensor, list[bool]]:
             at = [place[key] for key in keys]
             stored = trunk.gather(torch.tensor(at)).permute(0, 3, 1, 2)
-            rows = _in_parts(lambda x: self.cut.from_trunk(x.to(self.engine.device)), self.cut, self.engine, stored)
+            rows = _in_parts(
+                lambda x: self.boundary.from_trunk(x.to(self.compute.device)), self.boundary, self.compute, stored
+            )
             return rows, [trunk.flags[number] for number in at]
 
-        return compute
+        return compute_rows
 
 
 def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
@@ -102,16 +104,16 @@ def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
     return [image + flip for image in digests for flip in flips]
 
 
-def frozen_rows(cut: StageBoundary, engine: Compute, pixels: Tensor, mirrored: Tensor) -> Tensor:
+def frozen_rows(boundary: StageBoundary, compute: Compute, pixels: Tensor, mirrored: Tensor) -> Tensor:
     """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
     turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
-    return _in_parts(lambda x: cut.before(normalise(x, engine.device)), cut, engine, turned)
+    return _in_parts(lambda x: boundary.before(normalise(x, compute.device)), boundary, compute, turned)
 
 
-def _in_parts(forward: Callable[[Tensor], Tensor], cut: StageBoundary, engine: Compute, x: Tensor) -> Tensor:
+def _in_parts(forward: Callable[[Tensor], Tensor], boundary: StageBoundary, compute: Compute, x: Tensor) -> Tensor:
     """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
-    size = min(FORWARD_ROWS, engine.micro_batch or FORWARD_ROWS)
-    with _eval_mode(cut.frozen_modules()), torch.no_grad(), engine.autocast():
+    size = min(FORWARD_ROWS, compute.micro_batch or FORWARD_ROWS)
+    with _eval_mode(boundary.frozen_modules()), torch.no_grad(), compute.autocast():
         out = torch.cat([forward(part).cpu() for part in x.split(size)])
     return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
 

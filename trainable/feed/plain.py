@@ -34,8 +34,8 @@ class FaceImages(Dataset[tuple[Tensor, int, int]]):
 
     def __init__(self, table: ImageTable, classes: list[str]) -> None:
         index = {name: i for i, name in enumerate(classes)}
-        self.files = [row.file for row in table.rows]
-        self.labels = [index[row.label] for row in table.rows]
+        self.files = table.images
+        self.labels = [index[label] for label in table.labels]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -82,7 +82,7 @@ class ImageBatches:
         self, table: ImageTable, classes: list[str], batch: int, *, seed: int | None, workers: int, pin: bool
     ) -> None:
         self.sampler = EpochBatches(len(table), batch, seed)
-        self.paths = [row.path for row in table.rows]
+        self.paths = table.paths
         self.loader: DataLoader[Any] = DataLoader(
             FaceImages(table, classes),
             batch_sampler=self.sampler,
@@ -106,11 +106,11 @@ class ImageBatches:
             raise ExperimentError(message) from error
 
 
-class PlainInputs:
+class PlainBatches:
     """Decodes every image and runs the frozen layers every time."""
 
-    def __init__(self, images: ImageBatches, cut: StageBoundary, engine: Compute) -> None:
-        self.images, self.cut, self.engine = images, cut, engine
+    def __init__(self, images: ImageBatches, boundary: StageBoundary, compute: Compute) -> None:
+        self.images, self.boundary, self.compute = images, boundary, compute
         self.corrupt: set[str] = set()
 
     def __len__(self) -> int:
@@ -119,8 +119,8 @@ class PlainInputs:
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         for pixels, labels, corrupt in self.images.epoch(epoch):
             self.corrupt.update(corrupt)
-            x = normalise(pixels, self.engine.device)
-            if self.cut.stage < 3:
-                with self.engine.autocast():
-                    x = torch.cat([self.cut.before(some) for (some,) in self.engine.chunks(x)])
-            yield x, labels.to(self.engine.device, non_blocking=True)
+            x = normalise(pixels, self.compute.device)
+            if self.boundary.stage < 3:
+                with self.compute.autocast():
+                    x = torch.cat([self.boundary.before(some) for (some,) in self.compute.chunks(x)])
+            yield x, labels.to(self.compute.device, non_blocking=True)

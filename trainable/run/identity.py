@@ -6,25 +6,40 @@ versions and verbosity are recorded in the manifest but are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainable.base.config import PARTS, TrainConfig
 from trainable.base.errors import ConfigError
-from trainable.cache.hashes import ImageHashes, digest, file_digest
+from trainable.cache.hashes import MISSING, ImageHashes, Progress, file_digest, json_text, no_progress
 from trainable.data.tables import ImageTable
 
 Identity = dict[str, Any]
 
-
+_BLOCK = 8192  # values that are text at a time
 IMAGENET_WEIGHTS = "MobileNet_V3_Small_Weights.IMAGENET1K_V1"
 
 
-def table_digests(table: ImageTable, hashes: Mapping[Path, str]) -> dict[str, str]:
-    """Digests of a table's rows and of its images' contents, in row order."""
-    rows = [[row.path, row.label, *(row.box or ())] for row in table.rows]
-    return {"rows": digest(rows), "images": digest([hashes[row.file] for row in table.rows])}
+def table_digests(table: ImageTable) -> dict[str, str]:
+    """Digests of a table's rows and of its images' contents, in row order; its files must be hashed already."""
+    boxes = table.boxes
+    columns = [table.paths, table.labels, *(boxes[side::4] for side in range(4) if boxes)]
+    return {
+        "rows": _list_digest(list(zip(*columns, strict=True))),
+        "images": _list_digest(table.digests(MISSING)),
+    }
+
+
+def _list_digest(values: Sequence[Any]) -> str:
+    """`digest` of a list, of which only a part is a text at a time."""
+    found, comma = hashlib.sha256(b"["), ""
+    for start in range(0, len(values), _BLOCK):
+        found.update((comma + json_text(values[start : start + _BLOCK])[1:-1]).encode())
+        comma = ","
+    found.update(b"]")
+    return found.hexdigest()
 
 
 def weights_identity(weights: str) -> str:
@@ -40,15 +55,16 @@ def weights_identity(weights: str) -> str:
     return f"sha256:{file_digest(path)}"
 
 
-def data_identity(tables: Mapping[str, ImageTable], hashes: ImageHashes) -> Identity:
-    """Digests of train, val and test: the data's part of a run's identity.
+def data_identity(tables: Mapping[str, ImageTable], hashes: ImageHashes, progress: Progress = no_progress) -> Identity:
+    """Digests of train, val and test: the data's part of a run's identity. The tables have their digests then.
 
     Args:
         tables: of the parts that the run reads; a trial does not depend on the test set.
+        progress: called with the number of files that are hashed, and that of all.
     """
     parts = [part for part in PARTS if part in tables]
-    contents = hashes.of(row.file for part in parts for row in tables[part].rows)
-    return {part: table_digests(tables[part], contents) for part in parts}
+    hashes.fill([tables[part] for part in parts], progress)
+    return {part: table_digests(tables[part]) for part in parts}
 
 
 def run_identity(config: TrainConfig, data: Identity, weights: str) -> Identity:

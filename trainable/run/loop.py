@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainable.feed.batches import Inputs
+from trainable.feed.batches import Batches
 from trainable.network.compute import Compute
 from trainable.network.graphs import StepGraphs
 from trainable.run.objective import CROSS_ENTROPY, Objective
@@ -30,7 +30,7 @@ class PassResult:
 
 def train_epoch(
     forward: Forward,
-    inputs: Inputs,
+    inputs: Batches,
     epoch: int,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
@@ -71,7 +71,7 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(forward: Forward, inputs: Inputs, compute: Compute) -> PassResult:
+def evaluate(forward: Forward, inputs: Batches, compute: Compute) -> PassResult:
     """Loss and predictions in file order. The model's mode is the caller's."""
     tally = _Tally(compute.device)
     for batch, labels in inputs.epoch():
@@ -107,6 +107,6 @@ class _Tally:
         self.correct += (predicted == labels).sum()
         self.loss += loss
 
-    def result(self, inputs: Inputs) -> PassResult:
+    def result(self, inputs: Batches) -> PassResult:
         n, predicted = len(inputs), torch.cat(self.predicted).cpu()
         return PassResult(self.loss.item() / float(self.total), self.correct.item() / n, predicted, set(inputs.corrupt))

@@ -16,7 +16,7 @@ from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes
 from trainable.data.tables import ImageTable, load_table
-from trainable.feed.factory import Supply
+from trainable.feed.factory import InputFactory
 from trainable.network.compute import Compute, default_workers, device_name, make_compute, pick_device
 from trainable.network.network import Network
 from trainable.run.allocator import keep_freed_memory
@@ -71,7 +71,7 @@ class Trainer:
         self._compute = compute or make_compute(self.config, pick_device(resources.device))
         device = self._compute.device
         self.objective = make_objective(self.config, self.tables["train"].labels, self.classes, device)
-        self.supply = Supply(
+        self.supply = InputFactory(
             self.tables, self.classes, self.config,
             plain=resources.plain, workers=default_workers(resources, device), log=log,
         )  # fmt: skip

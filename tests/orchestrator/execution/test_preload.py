@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from projects import draw
+from projects import draw, write_csv
 from ray_runs import wait_for
 
 from orchestrator.execution.preload import Preload
@@ -18,7 +18,8 @@ from orchestrator.planning.steps import Run
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError
 from trainable.base.paths import RunPaths
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
+from trainable.data.tables import ImageTable, load_table
 
 
 @pytest.fixture
@@ -39,12 +40,20 @@ def probe(weights: Path | str) -> list[Run]:
 
 
 def ready(stop: threading.Event, files: Sequence[Path] = (), weights: Path | str = "none") -> Preload:
-    return Preload(probe(weights), files, lambda there, wanted: None, stop)
+    return Preload(probe(weights), table_of(files), lambda there, wanted: None, stop)
+
+
+def table_of(files: Sequence[Path]) -> ImageTable | None:
+    if not files:
+        return None
+    csv = files[0].with_name("images.csv")
+    write_csv(csv, ("path", "label"), [(file.name, "happy") for file in files])
+    return load_table(csv, csv.parent)
 
 
 def decoded(files: Sequence[Path]) -> int:
-    pack = ImagePack()
-    return len(files) - len(pack.store.missing(pack.digests(files)))
+    images = ImageStore()
+    return len(files) - len(images.store.missing(images.digests(files)))
 
 
 def test_everything_is_there_at_the_end(images: list[Path]) -> None:
@@ -74,7 +83,7 @@ def test_another_error_ends_the_decoding_and_is_not_the_users_wish(images: list[
         at_work.set()
         go_on.wait(60)
 
-    with pytest.raises(ZeroDivisionError), Preload([], images, progress, stop) as preload:
+    with pytest.raises(ZeroDivisionError), Preload([], table_of(images), progress, stop) as preload:
         assert at_work.wait(60)
         raise ZeroDivisionError
     go_on.set()
@@ -90,7 +99,7 @@ def test_the_users_wish_ends_the_decoding(images: list[Path]) -> None:
         if there:
             stop.set()
 
-    with Preload([], images, progress, stop) as preload:
+    with Preload([], table_of(images), progress, stop) as preload:
         preload.finish()
     assert preload.over()
     assert 0 < decoded(images) < len(images)
@@ -101,6 +110,8 @@ def test_modules_are_imported_before_and_after(images: list[Path], monkeypatch: 
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "webbrowser", ModuleType("webbrowser"))
     sys.modules["webbrowser"].open = lambda address: None  # type: ignore[attr-defined]  # opens a page
-    with Preload([], images, lambda there, wanted: None, threading.Event(), first=["this"], last=["antigravity"]):
+    with Preload(
+        [], table_of(images), lambda there, wanted: None, threading.Event(), first=["this"], last=["antigravity"]
+    ):
         pass
     assert {"this", "antigravity"} <= set(sys.modules)

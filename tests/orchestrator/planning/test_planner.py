@@ -29,7 +29,7 @@ from orchestrator.planning.steps import Run, Step, TrainingStep, longest_first, 
 from search_spaces.runbook import Experiment
 from trainable.base.config import Resources, RunSpec
 from trainable.cache.hashes import file_digest
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
 from trainable.data.tables import load_table
 from trainable.run.trainer import Trainer
 
@@ -398,8 +398,8 @@ def hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read to hash them, from an empty cache on."""
     files: list[Path] = []
 
-    def counting(file: Path) -> str:
-        files.append(file)
+    def counting(file: Path | str) -> str:
+        files.append(Path(file))
         return file_digest(file)
 
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
@@ -420,7 +420,7 @@ def test_a_run_hashes_each_image_once(root: Path, hashed: list[Path], monkeypatc
         ours.identify(step)
     images = [root / file for file in images_of(ours)]
     assert sorted(root / file for file in hashed) == sorted(images)
-    ImagePack().digests(images)
+    ImageStore().digests(images)
     assert len(hashed) == len(images)
 
 
@@ -428,13 +428,13 @@ def test_a_run_goes_on_beside_a_cleared_cache(root: Path, hashed: list[Path], cl
     ours = planner(root)
     (step,) = ours.plan(select(["probe_M1"]))
     identity = ours.identify(step).identity
-    pack = ImagePack()
-    pack.digests(images_of(ours))
+    images = ImageStore()
+    images.digests(images_of(ours))
     assert cli("cache", "--clear").returncode == 0
     hashed.clear()
     assert planner(root).identify(step).identity == identity  # the first one remembers
     assert hashed, "nothing was cleared"
-    assert len(pack.digests(images_of(ours))) == len(images_of(ours))
+    assert len(images.digests(images_of(ours))) == len(images_of(ours))
 
 
 @pytest.mark.parametrize("where", ["a file", "a file/below"])

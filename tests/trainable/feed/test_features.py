@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from twins import cache_at, segments_of, sized_project
 
 from trainable.base.errors import CacheFull
-from trainable.cache.images import ImagePack
+from trainable.cache.images import ImageStore
 from trainable.cache.rows import Rows
 from trainable.feed.features import FrozenFeatures
 from trainable.network.compute import Compute
@@ -54,9 +54,9 @@ def cache(tmp_path: Path) -> Iterator[Path]:
 
 
 def features(model: nn.Module, files: list[Path], stage: int, engine: Compute = ENGINE, *, flips: bool = True) -> Rows:
-    pack = ImagePack()
-    pack.fill(files)
-    return FrozenFeatures(pack, model, stage, engine).rows(pack.digests(files), both_flips=flips)
+    images = ImageStore()
+    images.fill(files)
+    return FrozenFeatures(images, model, stage, engine).rows(images.digests(files), both_flips=flips)
 
 
 def all_of(rows: Rows) -> Tensor:
@@ -64,7 +64,7 @@ def all_of(rows: Rows) -> Tensor:
 
 
 def folder_of(model: nn.Module, stage: int, engine: Compute = ENGINE) -> Path:
-    return FrozenFeatures(ImagePack(), model, stage, engine).store.folder
+    return FrozenFeatures(ImageStore(), model, stage, engine).store.folder
 
 
 def random_pixels(count: int) -> Tensor:
@@ -103,9 +103,9 @@ def test_the_cut_is_where_the_network_was(stage: int, model: nn.Module) -> None:
 
 @STAGES
 def test_stored_features_are_those_of_the_plain_path(stage: int, model: nn.Module, files: list[Path]) -> None:
-    pack = ImagePack()
-    pack.fill(files)
-    pixels = all_of(pack.rows(files)[0]).permute(0, 3, 1, 2)
+    images = ImageStore()
+    images.fill(files)
+    pixels = all_of(images.rows(files)[0]).permute(0, 3, 1, 2)
     both = torch.stack([pixels, pixels.flip(3)], 1).flatten(0, 1)
     expected = StageBoundary(model, stage).before(normalise(both, CPU))
     stored = all_of(features(model, files, stage))
@@ -149,9 +149,9 @@ def test_stage_one_comes_from_the_rows_of_stage_two_where_those_are(
         expected = all_of(features(model, files, 1))
     features(model, files[:-1], 2)
     shutil.rmtree(cache / "images")
-    pack = ImagePack()
-    digests = pack.digests(files)
-    stage_one = FrozenFeatures(pack, model, 1, ENGINE)
+    images = ImageStore()
+    digests = images.digests(files)
+    stage_one = FrozenFeatures(images, model, 1, ENGINE)
     assert torch.equal(all_of(stage_one.rows(digests[:-1], both_flips=True)), expected[:-2])
     with pytest.raises(KeyError, match=r"rows are not in .*/images/"):
         stage_one.rows(digests, both_flips=True)
@@ -162,11 +162,11 @@ def test_no_room_is_made_at_the_cost_of_the_rows_that_others_are_derived_from(
 ) -> None:
     features(model, files, 2)
     shutil.rmtree(cache / "images")
-    pack = ImagePack()
+    images = ImageStore()
     trunk = segments_of(cache, "features")
     room = sum(path.stat().st_size for path in trunk) + 50_000
     with cache_at(cache, room / 1e9), pytest.raises(CacheFull):
-        FrozenFeatures(pack, model, 1, ENGINE).rows(pack.digests(files), both_flips=True)
+        FrozenFeatures(images, model, 1, ENGINE).rows(images.digests(files), both_flips=True)
     assert segments_of(cache, "features") == trunk
 
 
@@ -188,6 +188,13 @@ def test_everything_that_changes_the_numbers_changes_the_key(weights: Path, mode
         other = build_model(probe("none", seed=seed), CLASSES)[0]
         found |= {folder_of(other, 1), folder_of(other, 2)}
     assert len(found) == 14
+
+
+def test_another_version_of_pytorch_computes_for_itself(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patched, since only one is installed."""
+    here = [folder_of(model, stage) for stage in (1, 2)]
+    monkeypatch.setattr("torch.__version__", "0.0")
+    assert not {folder_of(model, stage) for stage in (1, 2)} & set(here)
 
 
 def test_what_does_not_enter_the_numbers_does_not_change_the_key(weights: Path, model: nn.Module) -> None:

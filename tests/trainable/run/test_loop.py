@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainable.data.tables import ImageTable
 from trainable.feed.order import epoch_flips
-from trainable.feed.plain import ImageBatches, PlainInputs
+from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Compute
 from trainable.network.graphs import Backward, StepGraphs
 from trainable.network.model import build_model
@@ -53,9 +53,9 @@ def images(table: ImageTable, batch: int, seed: int | None = None) -> ImageBatch
     return ImageBatches(table, CLASSES, batch, seed=seed, workers=0, pin=False)
 
 
-def inputs(table: ImageTable, batch: int, seed: int | None = None) -> PlainInputs:
+def inputs(table: ImageTable, batch: int, seed: int | None = None) -> PlainBatches:
     """For a model that is called as a whole."""
-    return PlainInputs(images(table, batch, seed), StageBoundary(nn.Identity(), 3), compute())
+    return PlainBatches(images(table, batch, seed), StageBoundary(nn.Identity(), 3), compute())
 
 
 def gradients(model: nn.Module, table: ImageTable, micro_batch: int | None) -> dict[str, Tensor]:

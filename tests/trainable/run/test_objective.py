@@ -32,7 +32,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from trainable.base.config import TrainConfig
 from trainable.base.seeds import derived_seed
 from trainable.data.tables import ImageTable
-from trainable.feed.plain import ImageBatches, PlainInputs
+from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
@@ -153,10 +153,10 @@ def model(weights: Path) -> nn.Module:
     return model
 
 
-def inputs(table: ImageTable, batch: int) -> PlainInputs:
+def inputs(table: ImageTable, batch: int) -> PlainBatches:
     """In file order, for a model that is called as a whole."""
     images = ImageBatches(table, CLASSES, batch, seed=None, workers=0, pin=False)
-    return PlainInputs(images, StageBoundary(nn.Identity(), 3), Compute(DEVICE, amp=False))
+    return PlainBatches(images, StageBoundary(nn.Identity(), 3), Compute(DEVICE, amp=False))
 
 
 def one_epoch(model: nn.Module, table: ImageTable, micro_batch: int | None, objective: Objective, batch: int) -> Any:

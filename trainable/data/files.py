@@ -1,0 +1,164 @@
+"""The image files that CSVs name: each is looked up on disk once, whatever number of CSVs name it."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import Literal, overload
+
+ROOT_HINT = "paths are relative to the project root; is --project-root right?"
+
+Form = Literal["NFC", "NFD"]
+FORMS: tuple[Form | None, ...] = (None, "NFC", "NFD")
+"""How the name on disk follows from the path in the CSV: as it is, or in this Unicode form."""
+
+DIGEST_BYTES = 32
+
+_PLAIN = re.compile(r"[^/\\:.\s][^\\:]*[^/\\:.\s]").fullmatch
+"""Nearly all paths are plain: whether these name an image is for the disk alone to say."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Why a path of a CSV names no image."""
+
+    message: str
+    hint: str = ""
+
+
+def stamp_of(stat: os.stat_result) -> str:
+    """Size in bytes and time of modification in nanoseconds: a file whose stamp is another is hashed again."""
+    return f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def name_on_disk(path: str, form: int) -> str:
+    """The file's path below the project root, with `/`, from the CSV's path and an index into `FORMS`."""
+    text = path.replace("\\", "/") if "\\" in path else path
+    if text.endswith(("/", "/.")):
+        text = PurePosixPath(text).as_posix()
+    unicode_form = FORMS[form]
+    return unicodedata.normalize(unicode_form, text) if unicode_form else text
+
+
+class ImageFiles:
+    """The image files of one project root, numbered in the order in which they are asked for first.
+
+    File n has the path `paths[n]` in the CSV, the form `forms[n]` (an index into `FORMS`) and the stamp `stamps[n]` of
+    when it was looked up. Where `hashed[n]` is 1, the SHA-256 of its content is in `digests`, from byte
+    `DIGEST_BYTES * n` on.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths: list[str] = []
+        self.forms, self.hashed, self.digests = bytearray(), bytearray(), bytearray()
+        self.stamps: list[str] = []
+        self.numbers: dict[str, int] = {}
+        self._prefix = os.path.join(root, "")  # noqa: PTH118 (ends with the separator, of which / has one already)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def find(self, path: str) -> int | Unusable:
+        """The number of the file that `path` names.
+
+        "Inside the root" is meant as the path is written: a link that the user put there may lead to another disk.
+        """
+        number = self.numbers.get(path)
+        if number is not None:
+            return number
+        if _PLAIN(path) and ".." not in path and (stat := self._stat(path)):
+            return self._add(path, 0, stamp_of(stat))
+        text = name_on_disk(path, 0)
+        if not path:
+            return Unusable("is empty")
+        if text.startswith("/") or text[1:2] == ":":  # with a drive, or with two slashes on a server
+            return Unusable(f"{path!r} is absolute", ROOT_HINT)
+        if ".." in text and os.path.normpath(text).split("/")[0] == "..":
+            return Unusable(f"{path!r} leads out of the project root", ROOT_HINT)
+        for form in range(1 if text.isascii() else len(FORMS)):
+            if stat := self._stat(name_on_disk(path, form)):
+                return self._add(path, form, stamp_of(stat))
+        if os.path.isdir(self._prefix + text):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
+            return Unusable(f"{path!r} is a folder, but must be an image")
+        return Unusable(f"no such image: {path!r}", ROOT_HINT)
+
+    def name(self, number: int) -> str:
+        """Where a file lies, as text, which takes a fraction of a `Path`'s time and memory."""
+        return self._prefix + name_on_disk(self.paths[number], self.forms[number])
+
+    def file(self, number: int) -> Path:
+        """Where a file lies."""
+        return self.root / name_on_disk(self.paths[number], self.forms[number])
+
+    def images(self, numbers: array[int]) -> Sequence[Path]:
+        """Where these files lie."""
+        return _Images(self, numbers)
+
+    def set_digest(self, number: int, digest: bytes | bytearray) -> None:
+        """Note the SHA-256 of a file's content."""
+        self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)] = digest
+        self.hashed[number] = 1
+
+    def only(self, numbers: Iterable[int]) -> ImageFiles:
+        """These files by themselves, numbered in this order."""
+        part = ImageFiles(self.root)
+        for place, number in enumerate(numbers):
+            part._add(self.paths[number], self.forms[number], self.stamps[number])
+            if self.hashed[number]:
+                part.set_digest(place, self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)])
+        return part
+
+    def __getstate__(self) -> tuple[Path, list[str], bytes, bytes, bytes]:
+        """A table travels to other machines, where neither stamps nor look-ups by path are needed."""
+        return self.root, self.paths, bytes(self.forms), bytes(self.hashed), bytes(self.digests)
+
+    def __setstate__(self, state: tuple[Path, list[str], bytes, bytes, bytes]) -> None:
+        root, paths, forms, hashed, digests = state
+        self.__init__(root)  # type: ignore[misc]
+        self.paths, self.forms = paths, bytearray(forms)
+        self.hashed, self.digests = bytearray(hashed), bytearray(digests)
+        self.stamps = [""] * len(paths)
+
+    def _stat(self, text: str) -> os.stat_result | None:
+        try:
+            stat = os.stat(self._prefix + text)  # noqa: PTH116 (Path.stat takes twice the time, once per image)
+        except OSError:
+            return None
+        return stat if S_ISREG(stat.st_mode) else None
+
+    def _add(self, path: str, form: int, stamp: str) -> int:
+        number = self.numbers[path] = len(self.paths)
+        self.paths.append(path)
+        self.forms.append(form)
+        self.stamps.append(stamp)
+        self.hashed.append(0)
+        self.digests += bytes(DIGEST_BYTES)
+        return number
+
+
+class _Images(Sequence[Path]):
+    """Files by their places in a list of numbers; a `Path` takes some hundred bytes, so each is made when asked for."""
+
+    def __init__(self, files: ImageFiles, numbers: array[int]) -> None:
+        self._files, self._numbers = files, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Path]: ...
+
+    def __getitem__(self, index: int | slice) -> Path | Sequence[Path]:
+        if isinstance(index, slice):
+            return _Images(self._files, self._numbers[index])
+        return self._files.file(self._numbers[index])

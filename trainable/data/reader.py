@@ -1,0 +1,187 @@
+"""One CSV to columns, with every problem found at once (runbook section 3).
+
+The common row, whose label and path are known already, takes two look-ups; everything else about a row is found out
+only where these fail.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainable.base.errors import Problem
+from trainable.data.columns import BOX_COLUMNS, LABEL_COLUMNS, PATH_COLUMNS, Box, label_preference, nfc
+from trainable.data.files import ImageFiles, Unusable
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Where the columns are: the header's length, and the places of the path, the label and the box in a row."""
+
+    names: list[str]
+    path: int
+    label: int
+    box: list[int]
+
+
+class TableReader:
+    """Reads one CSV.
+
+    After `read`, `lines`, `numbers` (see `ImageFiles`), `codes` (indices into `classes`) and, where boxes are asked
+    for, `boxes` (four numbers a row) hold the usable rows; `problems` holds everything that is wrong with the others.
+    """
+
+    def __init__(self, path: Path, files: ImageFiles, boxes: bool) -> None:
+        self.path, self.files, self.with_boxes = path, files, boxes
+        self.problems: list[Problem] = []
+        self.label_column = ""
+        self.classes: list[str] = []
+        self.lines, self.numbers, self.codes, self.boxes = array("I"), array("I"), array("I"), array("d")
+        self._codes: dict[str, int] = {}
+
+    def read(self) -> None:
+        text = _text(self.path)
+        if isinstance(text, Problem):
+            self.problems.append(text)
+            return
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        self._begin = 1
+        try:
+            header = self._header([name.strip() for name in next(reader, [])])
+            if header is not None:
+                self._rows(reader, header)
+        except csv.Error as error:
+            self._problem(f"not a readable CSV: {error}", self._begin, hint="is a quotation mark left open?")
+        if not self.lines and not self.problems:
+            self._problem("no rows below the header")
+
+    def _problem(self, message: str, row: int | None = None, column: str | None = None, hint: str = "") -> None:
+        self.problems.append(Problem(message, str(self.path), row, column, hint))
+
+    def _header(self, names: list[str]) -> _Header | None:
+        for name in (*PATH_COLUMNS, *LABEL_COLUMNS, *BOX_COLUMNS):
+            if names.count(name) > 1:
+                self._problem("stands twice in the header", 1, name)
+        path = next((name for name in PATH_COLUMNS if name in names), None)
+        label = next((name for name in label_preference(self.path) if name in names), None)
+        have = ", ".join(names)
+        if path is None:
+            self._problem("is missing", 1, "path", f"or image, img, src; the header has: {have}")
+        if label is None:
+            self._problem("is missing", 1, "label_en", f"or orig_kor, label; the header has: {have}")
+        for name in BOX_COLUMNS if self.with_boxes else ():
+            if name not in names:
+                self._problem("is missing", 1, name, "FaceAPI needs the face's box in pixels of the photo")
+        if self.problems or path is None or label is None:
+            return None
+        self.label_column = label
+        box = [names.index(name) for name in BOX_COLUMNS if self.with_boxes]
+        return _Header(names, names.index(path), names.index(label), box)
+
+    def _rows(self, reader, header: _Header) -> None:  # type: ignore[no-untyped-def]  # the csv module names no type
+        known_files, known_codes = self.files.numbers.get, self._codes.get
+        add_line, add_number, add_code = self.lines.append, self.numbers.append, self.codes.append
+        at_path, at_label, width = header.path, header.label, len(header.names)
+        common = not header.box
+        self._begin = reader.line_num + 1
+        for values in reader:
+            number = code = None
+            if common and len(values) == width:
+                number, code = known_files(values[at_path]), known_codes(values[at_label])
+            if number is None or code is None:
+                self._row(self._begin, values, header)
+            else:
+                add_line(self._begin)
+                add_number(number)
+                add_code(code)
+            self._begin = reader.line_num + 1
+
+    def _row(self, line: int, values: list[str], header: _Header) -> None:
+        if not "".join(values).strip():
+            return
+        if len(values) != len(header.names):
+            self._problem(f"has {len(values)} fields where the header has {len(header.names)}", line)
+            return
+        before = len(self.problems)
+        code = self._code(values[header.label])
+        if code is None:
+            self._problem("is empty", line, self.label_column)
+        number = self.files.find(values[header.path].strip())
+        if isinstance(number, Unusable):
+            self._problem(number.message, line, header.names[header.path], number.hint)
+        box = self._box(line, [values[place] for place in header.box]) if header.box else ()
+        if len(self.problems) == before:
+            assert code is not None and isinstance(number, int) and box is not None
+            self.lines.append(line)
+            self.numbers.append(number)
+            self.codes.append(code)
+            self.boxes.extend(box)
+
+    def _code(self, text: str) -> int | None:
+        """The index of a label in `classes`; None where it is empty."""
+        code = self._codes.get(text)
+        if code is None and (label := nfc(text.strip())):
+            code = self._codes.setdefault(label, len(self.classes))
+            if code == len(self.classes):
+                self.classes.append(label)
+            self._codes[text] = code
+        return code
+
+    def _box(self, line: int, values: list[str]) -> Box | None:
+        numbers = []
+        for name, value in zip(BOX_COLUMNS, values, strict=True):
+            number = _finite(value)
+            if number is None:
+                self._problem(f"must be a number of pixels, not {value!r}", line, name)
+            else:
+                numbers.append(number)
+        if len(numbers) < 4:
+            return None
+        left, top, right, bottom = numbers
+        for low, high, name in ((left, right, "maxX"), (top, bottom, "maxY")):
+            if high <= low:
+                self._problem(f"must be greater than {name.replace('max', 'min')} ({high:g} <= {low:g})", line, name)
+        return (left, top, right, bottom)
+
+
+def _text(path: Path) -> str | Problem:
+    """A CSV's text, or why there is none to read."""
+    file = str(path)
+    if path.is_dir():
+        return Problem("is a folder, but must be a CSV file", file)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Problem("no such file", file, hint="see docs/data.md for the files a project needs")
+    except OSError as error:
+        return Problem(f"cannot be read: {error.strerror}", file)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Problem("not UTF-8", file, data.count(b"\n", 0, error.start) + 1, hint=_encoding_hint(data))
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        return Problem("holds NUL bytes", file, line, hint=_encoding_hint(data))
+    return text if text.strip() else Problem("is empty", file)
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _encoding_hint(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
+        return "it looks like UTF-16; save it as 'CSV UTF-8'"
+    try:
+        data.decode("cp949")
+    except UnicodeDecodeError:
+        return "save it as UTF-8"
+    return "it looks like CP949 (Korean Excel); save it as 'CSV UTF-8', or: iconv -f CP949 -t UTF-8"
