@@ -59,6 +59,11 @@ class ActiveRun:
     def out_of_time(self) -> set[str]:
         return self.notes.out_of_time
 
+    def run(self, todo: Sequence[Step]) -> list[Step]:
+        """Run everything. Returns the steps that ran, those among them that were chosen on the way."""
+        self.execute(todo)
+        return [*todo, *self.chosen, *self.confirm()]
+
     def execute(self, todo: Sequence[Step]) -> None:
         """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""
         training = trainings(todo)

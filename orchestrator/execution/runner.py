@@ -66,22 +66,17 @@ def run_steps(
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
             images = None if hardware.plain else _images(todo, planner)
-            ahead = Preload(trainings(todo), images, view.decoded, stop, first=_modules(executor, todo), last=preload)
-            with ahead:
+            first = executor.modules if trainings(todo) else ()
+            with Preload(trainings(todo), images, view.decoded, stop, first=first, last=preload) as ahead:
                 cluster = executor.connect(hardware.address, hardware.num_cpus)
                 if fresh:
                     ahead.finish()
                     forget(todo, sweeps)
                 with graceful_interrupts(stop, view.say, view.abandon):
                     run = ActiveRun(planner, hardware, executor, cluster, view, ahead.over, sweeps, fresh=fresh)
-                    run.execute(todo)
-                    ran = [*todo, *run.chosen, *run.confirm()]
+                    ran = run.run(todo)
     asked = [step for step in ran if step.name not in run.out_of_time]
     return _outcome(asked, planner, view.failures, interrupted=stop.is_set())
-
-
-def _modules(executor: Executor, todo: Sequence[Step]) -> tuple[str, ...]:
-    return executor.modules if trainings(todo) else ()
 
 
 def _images(todo: Sequence[Step], planner: Planner) -> ImageTable | None:

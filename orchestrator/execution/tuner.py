@@ -53,29 +53,37 @@ def train(
     dispatcher = Dispatcher(queue, config_of, events, stop)
     tuner = tune.Tuner(
         tune.with_resources(trainable, _placement),
-        tune_config=tune.TuneConfig(
-            num_samples=-1,
-            reuse_actors=True,
-            # The queue says how many run at once. Tune lets as many processes start side by side as this number says.
-            max_concurrent_trials=max(1, queue.size),
-            search_alg=QueueSearcher(dispatcher),
-            scheduler=PausingScheduler(dispatcher),
-            trial_name_creator=_folder_name,
-            trial_dirname_creator=_folder_name,
-        ),
-        run_config=RunConfig(
-            name=f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}",
-            storage_path=str(folder.resolve()),
-            callbacks=[EventCallback(dispatcher), *loggers()],
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            verbose=0,
-        ),
+        tune_config=_tune_config(dispatcher),
+        run_config=_run_config(dispatcher, folder),
     )
     results = tuner.fit()
     # Tune's checkpoints moved paused trials; a trial goes on from its own folder.
     for checkpoint in Path(results.experiment_path).glob("*/checkpoint_*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _tune_config(dispatcher: Dispatcher) -> tune.TuneConfig:
+    return tune.TuneConfig(
+        num_samples=-1,
+        reuse_actors=True,
+        # The queue says how many run at once. Tune lets as many processes start side by side as this number says.
+        max_concurrent_trials=max(1, dispatcher.queue.size),
+        search_alg=QueueSearcher(dispatcher),
+        scheduler=PausingScheduler(dispatcher),
+        trial_name_creator=_folder_name,
+        trial_dirname_creator=_folder_name,
+    )
+
+
+def _run_config(dispatcher: Dispatcher, folder: Path) -> RunConfig:
+    return RunConfig(
+        name=f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}",
+        storage_path=str(folder.resolve()),
+        callbacks=[EventCallback(dispatcher), *loggers()],
+        failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        verbose=0,
+    )
 
 
 def _bundle(request: Request) -> dict[str, float]:
