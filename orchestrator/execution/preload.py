@@ -26,7 +26,7 @@ class Preload:
         images: the images to decode, one row for each file; None to decode none.
         progress: called with the number of images that are decoded and of those that are wanted.
         stop: set where the user wants the run to end.
-        first: modules that are imported at the beginning.
+        first: modules that are imported at the beginning, where there are trainings.
         last: modules that are imported at the end, when nothing else is left to do.
     """
 
@@ -36,7 +36,6 @@ class Preload:
         images: ImageTable | None,
         progress: Progress,
         stop: threading.Event,
-        *,
         first: Sequence[str] = (),
         last: Sequence[str] = (),
     ) -> None:
@@ -86,7 +85,7 @@ class Preload:
         if sys.platform == "linux":  # where threads have priorities of their own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         try:
-            for module in self.first:
+            for module in self.first if self.steps else ():
                 importlib.import_module(module)
             _check_weights(self.steps)
             self._checked.set()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.execution.active_run import ActiveRun
 from orchestrator.execution.bookkeeping import forget
-from orchestrator.execution.executor import Executor, OpenExecutor
+from orchestrator.execution.executor import OpenExecutor
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.interrupts import INTERRUPTED, graceful_interrupts
 from orchestrator.execution.lock import only_one
@@ -55,19 +55,17 @@ def run_steps(
         ConfigError: before a result is touched: weights, cluster or resources are unavailable, or another run writes
             to the same folder.
     """
-    paths = planner.paths
     todo = [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
     if not todo and not any(sweep.unchosen or to_confirm(sweep, planner) for sweep in sweeps):
         return Outcome({}, False)
-    with only_one(paths):
+    with only_one(planner.paths):
         todo = [planner.identify(step) for step in todo]
         stop = threading.Event()
-        with open_executor(paths.logs) as executor, make_view(executor.terminal) as view:
+        with open_executor(planner.paths.logs) as executor, make_view(executor.terminal) as view:
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
             images = None if hardware.plain else _images(todo, planner)
-            first = executor.modules if trainings(todo) else ()
-            with Preload(trainings(todo), images, view.decoded, stop, first=first, last=preload) as ahead:
+            with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload) as ahead:
                 cluster = executor.connect(hardware.address, hardware.num_cpus)
                 if fresh:
                     ahead.finish()

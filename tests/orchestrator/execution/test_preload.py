@@ -110,8 +110,7 @@ def test_modules_are_imported_before_and_after(images: list[Path], monkeypatch: 
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "webbrowser", ModuleType("webbrowser"))
     sys.modules["webbrowser"].open = lambda address: None  # type: ignore[attr-defined]  # opens a page
-    with Preload(
-        [], table_of(images), lambda there, wanted: None, threading.Event(), first=["this"], last=["antigravity"]
-    ):
+    table, stop = table_of(images), threading.Event()
+    with Preload(probe("none"), table, lambda there, wanted: None, stop, ["this"], ["antigravity"]):
         pass
     assert {"this", "antigravity"} <= set(sys.modules)
