@@ -1,4 +1,4 @@
-"""The environment variables that Ray must find when it is imported (no Ray here)."""
+"""The environment variables that Ray must find when it is imported. This module does not import Ray."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ _ENVIRONMENT = {
 
 
 def set_environment() -> None:
-    """What Ray is to find when it is imported, here or by a user's own file; called before either."""
+    """Set the variables that the user has not set.
+
+    Call this before anything imports Ray: a session, the built-in search spaces, or a user's file with a space.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

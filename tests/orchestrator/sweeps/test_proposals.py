@@ -122,7 +122,7 @@ def test_a_configuration_that_comes_later_keeps_the_trials_place(scheduler: str)
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     # A mock, since the tests' own environment has the package.
-    monkeypatch.setattr("orchestrator.sweeps.sweep.find_spec", lambda name: None)
+    monkeypatch.setattr("orchestrator.sweeps.options.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install optuna"):
         SweepOptions(search="optuna")
     SweepOptions(search="sobol")

@@ -343,6 +343,13 @@ def test_a_built_in_space_fits_every_default(default: TrainConfig, name: str) ->
     plan_spaces({default.mode: default}, SweepOptions(name))
 
 
+@pytest.mark.parametrize("rate", [1e308, 5e-324])
+def test_a_rate_without_a_range_around_it_is_a_configuration_error(rate: float) -> None:
+    """A decade above or below it is no float any more, which Tune refuses with an error of its own."""
+    with pytest.raises(ConfigError, match=r"^--space lr: LogUniform requires"):
+        plan_spaces({"probe_M1": TrainConfig("probe", 5, rate)}, SweepOptions("lr"))
+
+
 def test_stages_are_checked_together() -> None:
     """Each of them would do beside the default's 3 and 9; some pairs would not, and whether one is drawn is luck."""
     default = TrainConfig("finetune", 30, 5e-4, 1e-4)
