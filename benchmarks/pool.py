@@ -12,24 +12,23 @@ import json
 import os
 import statistics
 import tempfile
-import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; see `orchestrator.execution.session`
 
-from orchestrator.execution.work import Limits, Work
 from ray import tune
 
-from orchestrator.execution.session import Share, session
+from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.entries import Entry, Limits
+from orchestrator.execution.events import NoEvents
+from orchestrator.execution.executor import Training
+from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.session import ray_executor
 from orchestrator.execution.tuner import train
-from orchestrator.planning.paths import ProjectPaths
-from orchestrator.planning.planner import Step
 from orchestrator.sweeps.policies import Halving
-from search_spaces.runbook import EXPERIMENTS, Experiment
-from trainable.base.config import Resources, TrainConfig
+from trainable.base.config import TrainConfig
 
 
 class Trivial(tune.Trainable):
@@ -50,25 +49,19 @@ class Trivial(tune.Trainable):
 
 def pooled(trials: int, folder: Path, slots: int) -> float:
     """Seconds of so many trials of one sweep."""
-    probe = next(e for e in EXPERIMENTS if e.name == "probe_M1")
-    config, policy, steps = TrainConfig("probe", 1, 7e-4), Halving(), []
-    for number in range(trials):
-        step = _step(probe, number, config)
-        policy.add(step.name, config, kept=number == 0)
-        steps.append(step)
-    names = [step.name for step in steps]
-    work = Work(
-        steps, dict.fromkeys(names, Share(1, 0.0)), dict.fromkeys(names, Resources("cpu", 1)), {},
-        {"probe_M1": policy}, Limits(slots),
-    )  # fmt: skip
+    config, policy, request = TrainConfig("probe", 1, 7e-4), Halving(), Request(Share(1, 0.0))
+    names = [f"probe_M1#{number}" for number in range(trials)]
+    for name in names:
+        policy.add(name, config, exempt=name == names[0])
+    entries = [Entry(name, 1.0, request, "probe_M1", fixed=False) for name in names]
+    queue = TrainingQueue(entries, {"probe_M1": policy}, Limits(Cluster(((slots, 0.0),))))
+
+    def training(name: str) -> Training:
+        return Training({"experiment": name}, request)
+
     began = time.perf_counter()
-    train(work, ProjectPaths(folder, folder), report=lambda *event: None, stop=threading.Event(), trainable=Trivial)
+    train(queue, training, folder / "tune", events=NoEvents(), stop=lambda: False, trainable=Trivial)
     return time.perf_counter() - began
-
-
-def _step(probe: Experiment, number: int, config: TrainConfig) -> Step:
-    trial = replace(probe, name=f"probe_M1#{number}", trial=f"{number}", test=False)
-    return Step(trial, (1, 1), 1.0, "new", "", config, {}, "probe_M1")
 
 
 def plain(trials: int, folder: Path) -> float:
@@ -79,13 +72,9 @@ def plain(trials: int, folder: Path) -> float:
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
     )
-    # Ours wants one pending trial at a time; a plain Tuner reuses its actors only with several.
-    ours = os.environ.pop("TUNE_MAX_PENDING_TRIALS_PG", None)
     began = time.perf_counter()
     results = tuner.fit()
     seconds = time.perf_counter() - began
-    if ours is not None:
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = ours
     if results.num_errors:
         raise RuntimeError(f"{results.num_errors} of {trials} plain trials failed")
     return seconds
@@ -97,8 +86,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"pool": [], "plain": []}
-    with tempfile.TemporaryDirectory() as name, session(Path(name)) as ray_session:
-        ray_session.connect(None)
+    with tempfile.TemporaryDirectory() as name, ray_executor(Path(name)) as executor:
+        executor.connect(None)
         pooled(4, Path(name), os.cpu_count() or 1)  # the first processes of a Ray take longest
         for _ in range(options.repeat):
             seconds["pool"].append(pooled(options.trials, Path(name), os.cpu_count() or 1) / options.trials)

@@ -13,8 +13,6 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # see orchestrator.execution.loggers
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # One placement group at a time: with more, the order of starting is the cluster's and not longest first.
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",
     # Ray runs itself on the jemalloc it brings; trials keep what they free with it (trainable/run/allocator.py).
     "RAY_LD_PRELOAD_ON_WORKERS": "1",
 }

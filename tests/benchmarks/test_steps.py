@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator.execution.memory import PER_IMAGE
+
+from orchestrator.execution.allocation import BYTES_PER_IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ def measured(
 def test_larger_batches_have_higher_peaks(measured: Callable[[str, int], dict[str, Any]]) -> None:
     """By about what trials ask the cluster for."""
     small, large = (measured("peak", batch)["bytes"] for batch in (2, 66))
-    assert PER_IMAGE / 2 < (large - small) / 64 < 1.25 * PER_IMAGE
+    assert BYTES_PER_IMAGE / 2 < (large - small) / 64 < 1.25 * BYTES_PER_IMAGE
 
 
 @pytest.mark.ray

@@ -9,7 +9,7 @@ from faceapi.contract.labels import class_names
 from faceapi.contract.photo_limits import MAX_PIXELS, MAX_SIDE
 from faceapi.contract.results import RESULT_COLUMNS
 from search_spaces.runbook import IOU_THRESHOLD
-from trainable.data.tables import BOX_COLUMNS, LABEL_COLUMNS, PATH_COLUMNS
+from trainable.data.columns import BOX_COLUMNS, LABEL_COLUMNS, PATH_COLUMNS
 
 CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """face-api: FACE_EXPRESSION_LABELS in src/faceExpressionNet/FaceExpressions.ts."""

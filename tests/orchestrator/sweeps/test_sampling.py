@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.planning.planner import trial_folder_name
 from orchestrator.sweeps.configurations import configurations
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sampling import points
-from orchestrator.sweeps.sweep import trial_of
 from search_spaces.runbook import EXPERIMENTS
 from search_spaces.spaces import SPACES
 from trainable.base.config import TrainConfig
+from trainable.run.identity import weights_identity
 
 DEFAULTS = {
     "probe_M1": TrainConfig("probe", 5, 7e-4, weights="none"),
@@ -82,5 +83,5 @@ def test_the_built_in_spaces_keep_their_points(experiment: str, space: str, sear
 def test_the_built_in_spaces_keep_the_folders_of_their_trials(experiment: str, space: str) -> None:
     default, wanted = DEFAULTS[experiment], FOLDERS[experiment, space]
     configs = configurations(experiment, default, SPACES[space](default), SweepOptions(space))
-    found = [trial_of(EXPERIMENT[experiment], config, 1, test=False).trial for config in configs]
+    found = [trial_folder_name(config, weights_identity(config.weights)) for config in configs]
     assert found[: len(wanted)] == wanted
