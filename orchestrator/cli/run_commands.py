@@ -33,6 +33,7 @@ from orchestrator.execution.lock import is_running
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
+from orchestrator.planning.ray_environment import set_environment
 from orchestrator.planning.room import cache_remark, check_output_room
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
@@ -66,6 +67,7 @@ def run_all(
     """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
     hardware, options = machine.hardware, search.options(sweep, time_budget)
+    set_environment(local=hardware.address is None)
     settings = Settings(training.recipe(), faceapi.settings)
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
     return _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
@@ -115,6 +117,7 @@ def sweep(
     """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
     or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
     hardware, options = machine.hardware, search.options(space, time_budget, "--space")
+    set_environment(local=hardware.address is None)
     settings = Settings(training.recipe())
     chosen = select(experiments, "sweep")
     faceapi = [e.name for e in chosen if not e.trains]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +49,7 @@ class RayExecutor:
         Raises:
             ConfigError: no cluster answers there, or none can be started here.
         """
+        set_environment(local=address is None)
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
@@ -56,8 +57,7 @@ class RayExecutor:
             try:
                 ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
                     address="local",
-                    include_dashboard=False, object_store_memory=256 * 2**20, _node_ip_address="127.0.0.1",
-                    num_cpus=cpus, **quiet,
+                    include_dashboard=False, object_store_memory=256 * 2**20, num_cpus=cpus, **quiet,
                 )  # fmt: skip
             except Exception as error:  # Ray has no one error for this: a full disk, a path, a process that died
                 raise ConfigError(f"Ray could not be started here ({_reason(error)}); its log: {self.log}") from error
@@ -71,11 +71,7 @@ class RayExecutor:
                     f"--address {address}: no Ray cluster could be joined ({_reason(error)}); is it running, does this "
                     "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return Cluster(
-            tuple((int(r.get("CPU", 0)), float(r.get("GPU", 0))) for r in alive),
-            tuple(int(MEMORY_SHARE * r.get("memory", 0)) for r in alive),
-        )
+        return cluster_of(ray.nodes())
 
     def train(
         self,
@@ -135,6 +131,15 @@ class RayExecutor:
         except RayError as error:
             raise ConfigError(f"--trials-per-gpu auto: {Failure.of(error).message} (give a number instead)") from error
         return count
+
+
+def cluster_of(nodes: Sequence[Mapping[str, Any]]) -> Cluster:
+    """The live ones of the nodes that `ray.nodes` lists."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    return Cluster(
+        tuple((int(resources.get("CPU", 0)), float(resources.get("GPU", 0))) for resources in alive),
+        tuple(int(MEMORY_SHARE * resources.get("memory", 0)) for resources in alive),
+    )
 
 
 @contextlib.contextmanager

@@ -18,10 +18,20 @@ _ENVIRONMENT = {
 }
 
 
-def set_environment() -> None:
+_LOCAL = {
+    # Ray 2.60 replaces 127.0.0.1 by an address that other machines reach, except where it takes the system for one
+    # without clusters.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+
+
+def set_environment(*, local: bool = False) -> None:
     """Set the variables that the user has not set.
 
     Call this before anything imports Ray: a session, the built-in search spaces, or a user's file with a space.
+
+    Args:
+        local: a Ray will be started here, for this machine alone; no cluster is joined.
     """
-    for name, value in _ENVIRONMENT.items():
+    for name, value in (_ENVIRONMENT | (_LOCAL if local else {})).items():
         os.environ.setdefault(name, value)

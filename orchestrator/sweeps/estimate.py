@@ -43,11 +43,14 @@ def sweep_load(sweep: Sweep) -> Load:
     With halving, as many trials end at each rung as the policy says. The median rule and ASHA may stop any number of
     trials, so none is counted as stopped.
     """
-    todo = sorted((t for t in planned_trials(sweep) if t.to_do), key=lambda trial: trial.status != "interrupted")
+    todo = [trial for trial in planned_trials(sweep) if trial.to_do]
     judged = len(sweep.members) + sweep.unchosen - 1
     load = Load()
-    for place, trial in enumerate(todo):
-        ends = trial.config.epochs if trial is sweep.default else _last_epoch(trial, place, judged, sweep)
+    if sweep.default in todo:
+        todo.remove(sweep.default)
+        load += Load(1, sweep.default.config.epochs, _images(sweep.default, sweep.default.config.epochs))
+    for place, trial in enumerate(sorted(todo, key=lambda trial: trial.status != "interrupted")):
+        ends = _last_epoch(trial, place, judged, sweep)
         load += Load(1, ends, _images(trial, ends))
     return load
 

@@ -1,0 +1,83 @@
+"""`plan --sweep` by hand: the work of a sweep, and the hours that it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from by_hand import Cli
+from planned import planner, sweep_of
+
+from orchestrator.planning.costs import epoch_costs
+from orchestrator.sweeps.estimate import Load, confirmation_load, fixed_load, sweep_load
+from trainable.cache.folder import cache_root
+
+EPOCHS = 30
+
+
+@pytest.fixture
+def trials(shared_project: Path) -> list[float]:
+    """What the first epochs of a trial cost, summed: trials[n - 1] is the cost of n epochs."""
+    sweep = sweep_of(planner(shared_project, epochs=EPOCHS), "finetune_M1", num_samples=2)
+    costs = epoch_costs(sweep.default.config, sweep.default.rows)
+    costs[0] = costs[1]  # what is computed once is not a trial's
+    return [sum(costs[:epochs]) for epochs in range(1, EPOCHS + 1)]
+
+
+def test_every_trial_counts_whole_without_early_stopping(shared_project: Path, trials: list[float]) -> None:
+    ours = planner(shared_project, epochs=EPOCHS)
+    for scheduler in ("none", "median", "asha"):
+        load = sweep_load(sweep_of(ours, "finetune_M1", num_samples=5, scheduler=scheduler))
+        assert (load.trials, load.epochs) == (5, 5 * EPOCHS)
+        assert load.images == pytest.approx(5 * trials[-1])
+
+
+def test_halving_ends_as_many_trials_at_each_rung_as_it_says(shared_project: Path, trials: list[float]) -> None:
+    """Of 16 besides the default, 12 go on from epoch 9, 4 from epoch 12, and 2 from epoch 16."""
+    load = sweep_load(sweep_of(planner(shared_project, epochs=EPOCHS), "finetune_M1", num_samples=17))
+    ends = [EPOCHS, EPOCHS, EPOCHS, 16, 16, *[12] * 8, *[9] * 4]
+    assert (load.trials, load.epochs) == (17, sum(ends))
+    assert load.images == pytest.approx(sum(trials[epochs - 1] for epochs in ends))
+
+
+def test_trials_that_a_search_has_still_to_choose_count(shared_project: Path) -> None:
+    pytest.importorskip("optuna")
+    ours = planner(shared_project, epochs=EPOCHS)
+    chosen_late = sweep_load(sweep_of(ours, "finetune_M1", num_samples=17, search="optuna"))
+    assert chosen_late == sweep_load(sweep_of(ours, "finetune_M1", num_samples=17))
+
+
+def test_the_best_two_and_the_default_are_confirmed(shared_project: Path, trials: list[float]) -> None:
+    load = confirmation_load(sweep_of(planner(shared_project, epochs=EPOCHS), "finetune_M1", confirm=4))
+    assert (load.trials, load.epochs) == (12, 12 * EPOCHS)
+    assert load.images == pytest.approx(12 * trials[-1])
+
+
+def test_fixed_runs_that_are_done_cost_nothing(shared_project: Path) -> None:
+    ours = planner(shared_project, epochs=EPOCHS)
+    run = ours.run(sweep_of(ours, "finetune_M1", num_samples=2).experiment)
+    assert fixed_load([run]) == Load(1, EPOCHS, sum(epoch_costs(run.config, run.rows)))
+    assert fixed_load([]) == Load()
+
+
+def test_the_hours_are_the_work_divided_by_speed_and_slots(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a speed that is remembered, so that nothing is measured: 2 trials at once, each an image in 10 seconds."""
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+    import os
+
+    key = f"8 images, {os.cpu_count()} CPUs"
+    speed = {"slots": 2, "images_per_second": 0.1, "device": "cpu"}
+    cache_root().mkdir(parents=True)
+    (cache_root() / "speed.json").write_text(json.dumps({key: speed}), encoding="utf-8")
+    options = ("--only", "finetune_M1", "--weights", "none", "--batch", 8, "--epochs", EPOCHS, "--sweep", "lr")
+    done = cli("plan", "--project-root", project, *options, "--num-samples", 3, "--confirm", 0, "--scheduler", "none")
+    assert done.returncode == 0, done.stderr
+    ours = planner(project, epochs=EPOCHS, batch=8)
+    sweep = sweep_of(ours, "finetune_M1", num_samples=3, confirm=0, scheduler="none", fixed=True)
+    seconds = round(sweep_load(sweep).images / 0.1 / 2)
+    shown = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if seconds >= 3600 else f"{seconds // 60}:"
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("finetune_M1") and "2 of 2" in line]
+    assert shown in line
