@@ -1,0 +1,139 @@
+"""FaceAPI's tasks through the local executor: how many at once, what is kept of them, and what fails alone.
+
+The photos are drawn without faces, and the evaluator is replaced where a test needs to see or to break a task: what is
+tested is the order of things, which tests on Ray with a real evaluator (`test_faceapi_tasks.py`) cannot force.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from by_hand import changes, listing, read_rows
+from projects import BOX, make_project, write_csv
+from test_local_runs import Log
+
+from faceapi.contract.results import ShardResult
+from faceapi.contract.settings import FaceApiSettings
+from faceapi.node.process import NODE_DIR
+from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD, FaceApiTasks
+from orchestrator.execution.local import LocalExecutor
+from orchestrator.planning.inputs import check_inputs
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.selection import select
+from orchestrator.planning.settings import Settings
+from trainable.base.errors import ExperimentError
+from trainable.cache.hashes import digest
+
+MODELS = NODE_DIR / "node_modules/@vladmandic/face-api/model"
+pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="NOT TESTED: needs face-api's weights (npm ci)")
+SHARDS = 3
+
+
+class Recording(LocalExecutor):
+    """Evaluates nothing: each task answers with rows made up for it, or fails."""
+
+    def __init__(self, folder: Path, fail: Callable[[int], bool] = lambda number: False) -> None:
+        super().__init__(folder / "log")
+        self.fail, self.tasks, self.running, self.most = fail, 0, 0, 0
+        self._lock = threading.Lock()
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        number, self.tasks = self.tasks, self.tasks + 1
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        return super().submit(self._answer, number, arguments[0])
+
+    def _answer(self, number: int, rows: Any) -> ShardResult:
+        with self._lock:
+            self.running -= 1
+        if self.fail(number):
+            raise ExperimentError(f"task {number} is broken")
+        lines = "".join(f"{row.path},{row.label},,0,0,0,0\n" for row in rows)
+        return ShardResult(lines, "", 1.0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three shards in M1."""
+    root = make_project(tmp_path / "project")
+    lines = [
+        (f"data_raw/photos/M1/{i % 3}.jpg", "happy", 10, 10, 100, 100 + i % 7) for i in range(ROWS_PER_SHARD * 2 + 5)
+    ]
+    write_csv(root / "data_shared/splits_csv/test_M1.csv", ("path", "label_en", *BOX), lines)
+    return root
+
+
+def planner(root: Path, output: Path, **settings: Any) -> Planner:
+    paths = ProjectPaths(root, output)
+    wanted = Settings(faceapi=FaceApiSettings(models=MODELS, **settings))
+    return Planner(check_inputs(select(["faceapi_*"]), wanted, paths), wanted, paths)
+
+
+def evaluate(
+    ours: Planner, executor: LocalExecutor, *names: str, limit: int = 2, stop: Callable[[], bool] = lambda: False
+) -> Log:
+    steps = [ours.identify(ours.evaluation(experiment)) for experiment in select(names)]
+    log = Log()
+    tasks = FaceApiTasks(steps, ours, executor, limit=limit, events=log, stop=stop)
+    tasks.start()
+    tasks.finish()
+    return log
+
+
+def test_shards_are_merged_in_input_order_and_the_project_is_only_read(root: Path, tmp_path: Path) -> None:
+    before = listing(root)
+    ours, executor = planner(root, tmp_path / "output"), Recording(tmp_path)
+    log = evaluate(ours, executor, "faceapi_M1", "faceapi_M2")
+    assert log.ended == [("faceapi_M1", "done"), ("faceapi_M2", "done")]
+    assert changes(before, listing(root)) == set()
+    evaluation = ours.evaluation(select(["faceapi_M1"])[0])
+    assert evaluation.status == "done"
+    wanted = [row["path"] for row in read_rows(root / "data_shared/splits_csv/test_M1.csv")]
+    assert [row["image"] for row in read_rows(evaluation.csv)] == wanted
+    assert not evaluation.shards.exists()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_tasks_at_once_than_allowed(root: Path, tmp_path: Path, limit: int) -> None:
+    """Beside training on CPUs they take cores that trials count on."""
+    executor = Recording(tmp_path)
+    evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M1", limit=limit)
+    assert (executor.tasks, executor.most <= limit) == (SHARDS, True)
+
+
+def test_a_split_that_fails_leaves_the_other_one_alone(root: Path, tmp_path: Path) -> None:
+    executor = Recording(tmp_path, lambda number: number == 1)
+    log = evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M1", "faceapi_M2", limit=1)
+    assert log.failures["faceapi_M1"].message == "task 1 is broken"
+    assert sorted(log.ended) == [("faceapi_M1", "failed"), ("faceapi_M2", "done")]
+
+
+def test_only_shards_of_the_same_identity_are_kept(root: Path, tmp_path: Path) -> None:
+    """An interrupted run leaves shards; another threshold would have found other faces."""
+    output, first = tmp_path / "output", Recording(tmp_path, lambda number: number == 2)
+    evaluate(planner(root, output), first, "faceapi_M1", limit=1)
+    same, other = Recording(tmp_path), Recording(tmp_path)
+    evaluate(planner(root, output, score_threshold=0.4), other, "faceapi_M1")
+    assert other.tasks == SHARDS
+    evaluate(planner(root, output), first := Recording(tmp_path, lambda number: number == 2), "faceapi_M1", limit=1)
+    ours = planner(root, output)
+    step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
+    assert len(list((step.shards / digest(step.identity)[:16]).glob("*.json"))) == 2
+    assert json.loads(next((step.shards / digest(step.identity)[:16]).glob("*.json")).read_text())["seconds"] == 1.0
+    evaluate(ours, same, "faceapi_M1")
+    assert same.tasks == SHARDS - 2
+
+
+def test_an_interrupt_leaves_shards_and_no_results(root: Path, tmp_path: Path) -> None:
+    executor, ours = Recording(tmp_path), planner(root, tmp_path / "output")
+    log = evaluate(ours, executor, "faceapi_M1", limit=1, stop=lambda: executor.tasks >= 2)
+    assert log.ended == []
+    assert not ours.evaluation(select(["faceapi_M1"])[0]).csv.exists()
