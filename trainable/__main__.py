@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from trainable.base.command_line import flag, make_app, option, run_app, whole
+from trainable.base.command_line import flag, installed_version, make_app, option, run_app, whole
 from trainable.base.config import DEFAULT_SEED, PARTS, Mode, Resources, RunSpec, TrainConfig
 from trainable.base.errors import ConfigError, InterruptedRun
 from trainable.run.checks import check_run
@@ -77,15 +78,12 @@ def train(
 ) -> None:
     """Train and evaluate one MobileNetV3-Small experiment."""
     resources, spec = machine.resources, run.spec
-    check_run(spec)
-    _train(spec, resources, fresh=fresh, verbose=verbose)
+    tables = check_run(spec)
 
-
-def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -> None:
     from trainable.run.trainer import Trainer
 
     log = (lambda text: print(text, flush=True)) if verbose else (lambda text: None)
-    trainer = Trainer(spec, resources, fresh=fresh, log=log)
+    trainer = Trainer(spec, resources, tables=tables, fresh=fresh, log=log)
     try:
         test = trainer.run()
     except KeyboardInterrupt as interrupt:
@@ -97,13 +95,13 @@ def _train(spec: RunSpec, resources: Resources, *, fresh: bool, verbose: bool) -
     )
 
 
-app = make_app("python -m trainable", "Train and evaluate one MobileNetV3-Small experiment.", version_flags=())
+app = make_app("python -m trainable", "Train and evaluate one MobileNetV3-Small experiment.", version=installed_version)
 app.default(train)
 
 
-def main() -> None:
-    """Run the command and end the process with its exit code."""
-    sys.exit(run_app(lambda: app, sys.argv[1:]))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with `arguments`, or with those of the process, and end the process with its exit code."""
+    sys.exit(run_app(lambda: app, sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +10,7 @@ from cyclopts import App
 
 from orchestrator.cli.run_commands import plan, run_all, sweep
 from orchestrator.cli.tool_commands import cache, demo_data, faceapi, report
-from trainable.base.command_line import make_app, option
+from trainable.base.command_line import installed_version, make_app, option
 
 SCRIPT = "emosweep"
 """The command that an installation brings; shells complete the options of commands, not of `python -m`."""
@@ -22,7 +21,7 @@ def command_line(name: str) -> App:
     app = make_app(
         name,
         "FaceAPI vs MobileNetV3 on M1, M2 and K7: seven experiments and their sweeps, one command.",
-        version=_version,
+        version=installed_version,
     )
     for command in (run_all, plan, sweep, report, faceapi, demo_data, cache):
         app.command(command, name=command.__name__.replace("_", "-"), sort_key=len(app.resolved_commands()))
@@ -53,10 +52,3 @@ def install_completion(
     from cyclopts.completion.install import create_install_completion_command
 
     create_install_completion_command(command_line(SCRIPT).install_completion, add_to_startup=True)(shell=shell)
-
-
-def _version() -> str:
-    try:
-        return version(SCRIPT)
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "unknown"

@@ -19,6 +19,7 @@ from installed import MODELS, NODE, PHOTOS, needs_node
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 from portraits import Box, portrait
+from projects import Listed
 
 from faceapi.compare import Comparison, compare_results
 from faceapi.contract.labels import class_names, labelled
@@ -37,13 +38,13 @@ SIZES = (160, 224, 320, 416, 512)
 pytestmark = [pytest.mark.node, needs_node]
 
 
-def onnx(table: ImageTable, settings: FaceApiSettings, cache: Path) -> ShardResult:
+def onnx(table: ImageTable | Listed, settings: FaceApiSettings, cache: Path) -> ShardResult:
     networks = load_networks(MODELS, settings.input_size, cache)
     return evaluate_rows(labelled(table, settings), settings.score_threshold, networks)
 
 
 def both(rows: list[Row], root: Path, cache: Path, settings: FaceApiSettings) -> Comparison:
-    table = ImageTable(root / "split.csv", "label", tuple(rows))
+    table = Listed(rows)
     evaluator = Evaluator("node", MODELS, str(NODE), NODE_DIR / EVALUATOR)
     node = evaluate_with_node(table.rows, root, settings, evaluator)
     return compare_results(onnx(table, settings, cache), node, (0, 0), (0, 0))
@@ -116,7 +117,7 @@ def test_photos_of_extreme_sizes_are_rows_without_a_face(threshold: float, cache
     settings = FaceApiSettings(input_size=160, score_threshold=threshold)
     found = both(rows, tmp_path, cache, settings)
     assert (found.differences, found.unreadable) == ((), 0)
-    result = onnx(ImageTable(tmp_path, "label", tuple(rows)), settings, cache).rows.splitlines()
+    result = onnx(Listed(rows), settings, cache).rows.splitlines()
     assert result[: len(thin)] == [f"{width}x{height}.png,happy,,0,0,0,0" for width, height in thin]
     assert (result[-1] == "1x1.png,happy,,0,0,0,0") == (threshold == 0.5)
 
@@ -126,7 +127,7 @@ def test_correct_compares_the_labels_whatever_the_iou(faces: tuple[Path, list[Ro
     root, [row, *_] = faces
     rows = [replace(row, label=name, box=(-9, -9, -1, -1)) for name in class_names()]
     assert both(rows, root, cache, FaceApiSettings()).differences == ()
-    result = onnx(ImageTable(root, "label", tuple(rows)), FaceApiSettings(), cache)
+    result = onnx(Listed(rows), FaceApiSettings(), cache)
     found = [dict(zip(RESULT_COLUMNS, line.split(","), strict=True)) for line in result.rows.splitlines()]
     assert {line["iou"] for line in found} == {"0.000000"}
     assert [line["gt_label"] for line in found if line["correct"] == "1"] == [found[0]["pred_label"]]
@@ -362,7 +363,7 @@ def test_unreadable_photos_are_rows_with_a_remark(faces: tuple[Path, list[Row]],
     ]
     found = both([moved[0], *spoilt, moved[1]], tmp_path / "faces", cache, FaceApiSettings())
     assert (found.differences, found.unreadable) == ((), 2)
-    result = onnx(ImageTable(tmp_path, "label", tuple(spoilt)), FaceApiSettings(), cache)
+    result = onnx(Listed(spoilt), FaceApiSettings(), cache)
     assert result.rows == "bad.jpg,neutral,,0,0,0,0\ngone.jpg,neutral,,0,0,0,0\n"
     first, second = result.remarks.splitlines()
     assert first.startswith("unreadable: bad.jpg: ")
@@ -383,5 +384,5 @@ def test_boxes_are_in_stored_pixels_of_a_photo_that_is_shrunk(
     box: Box = (factor * a, factor * b, factor * c, factor * d)
     found = both([Row(2, file.name, file, "neutral", box)], tmp_path, cache, FaceApiSettings())
     assert (found.differences, found.detected) == ((), 1)
-    result = onnx(ImageTable(tmp_path, "label", (Row(2, file.name, file, "neutral", box),)), FaceApiSettings(), cache)
+    result = onnx(Listed([Row(2, file.name, file, "neutral", box)]), FaceApiSettings(), cache)
     assert float(result.rows.split(",")[5]) > 0.5

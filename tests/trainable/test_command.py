@@ -77,12 +77,12 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "root": (["--project-root", "nowhere"], ONE_PROBLEM + "--project-root nowhere: no such folder"),
     "out": (["--out", "train.csv"], ONE_PROBLEM + "--out train.csv: "),
     "csv": (["--val-csv", "gone.csv"], ONE_PROBLEM + "gone.csv: no such file"),
-    "unknown flag": (["--epoch", "3"], "error: Unknown option: --epoch. Did you mean --epochs?"),
-    "a flag without its value": (["--batch"], "error: Parameter --batch requires an argument."),
-    "no number": (["--epochs", "many"], "error: Invalid value for --epochs: must be a whole number, not 'many'"),
-    "no whole number": (["--epochs", "1.5"], "error: Invalid value for --epochs: must be a whole number, not '1.5'"),
-    "a word too many": (["more"], "error: Unused Tokens: ['more']"),
-    "a negation that there is not": (["--no-verbose"], "error: Unknown option: --no-verbose."),
+    "unknown flag": (["--epoch", "3"], "error: no such option: --epoch. Did you mean --epochs?"),
+    "a flag without its value": (["--batch"], "error: --batch needs a value"),
+    "no number": (["--epochs", "many"], "error: --epochs must be a whole number, not 'many'"),
+    "no whole number": (["--epochs", "1.5"], "error: --epochs must be a whole number, not '1.5'"),
+    "a word too many": (["more"], "error: unexpected extra argument: more"),
+    "a negation that there is not": (["--no-verbose"], "error: no such option: --no-verbose."),
     "two csvs": (["--val-csv", "a.csv", "--test-csv", "b.csv"], TWO_PROBLEMS + "a.csv: no such file"),
 }
 
@@ -105,7 +105,8 @@ def test_bad_options_end_with_2_and_one_message(
     assert code == 2
     assert text.startswith(told)
     assert "Traceback" not in text
-    assert len(text.splitlines()) == (1 if told.startswith("error") else int(told[0]) + 1)
+    lines = [line for line in text.splitlines() if not line.startswith("help: ")]
+    assert len(lines) == (1 if told.startswith("error") else int(told[0]) + 1)
     assert not Path("out").exists()
 
 

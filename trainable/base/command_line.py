@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, get_args, get_origin
 
 from cyclopts import App, CycloptsError, Parameter, Token
@@ -34,6 +35,14 @@ def make_app(name: str, help_text: str, **more: Any) -> App:
         result_action="return_value",
         **more,
     )
+
+
+def installed_version() -> str:
+    """The version of the installed package; "unknown" for a checkout that was never installed."""
+    try:
+        return version("emosweep")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def option(help_text: str, **more: Any) -> Parameter:

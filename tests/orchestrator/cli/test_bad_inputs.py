@@ -178,7 +178,7 @@ OPTIONS = [
 
 WEIGHTS = [
     ("garbage.pt", "not a PyTorch checkpoint that loads with weights_only"),
-    ("number.pt", "must be a state dict, or a best.pt that holds one as 'model'"),
+    ("number.pt", "must be a state dict, or a best.pt that holds one as 'state_dict'"),
     ("other.pt", "not a MobileNetV3-Small state dict (lacks 'features.0.0.weight')"),
     ("code.pt", "not a PyTorch checkpoint that loads with weights_only"),
 ]

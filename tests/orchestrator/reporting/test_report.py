@@ -198,8 +198,8 @@ def test_the_command_rebuilds_all(seven: Path, cli: Cli) -> None:
     assert len(list((seven / "reports").iterdir())) == 25
 
 
-def test_the_command_where_nothing_ran_yet(tmp_path: Path, cli: Cli) -> None:
-    done = cli("report", "--output-root", tmp_path)
+def test_the_command_where_nothing_ran_yet(shared_project: Path, tmp_path: Path, cli: Cli) -> None:
+    done = cli("report", "--project-root", shared_project, "--output-root", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [row["notes"] for row in read_rows(tmp_path / "reports" / "summary_overall_7exp.csv")] == [
         "no result yet"

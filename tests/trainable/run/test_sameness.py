@@ -309,7 +309,7 @@ def test_a_process_that_is_used_again_gives_the_numbers_of_a_fresh_one(tmp_path:
             csvs = [f"--{part}-csv={path}" for part, path in csvs_of(project, name.partition("_")[2]).items()]
             rest = ["--batch=8", "--weights=none", "--threads=1", "--device=cpu", f"--project-root={project}"]
             lines.append([*calls[name], *csvs, *rest, f"--out={tmp_path / f'{order[0]} first' / name}"])
-        code = f"from trainable.__main__ import app\nfor line in {lines}: app(line, standalone_mode=False)"
+        code = f"from trainable.__main__ import app\nfor line in {lines}: app(line)"
         environment = {**os.environ, "EMOSWEEP_CACHE": str(tmp_path / f"cache, {order[0]} first")}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     for name in calls:
