@@ -97,7 +97,7 @@ def trained(output: Path, folder: str) -> dict[str, Any]:
     best = torch.load(run / "best.pt", weights_only=True)
     history = [line.rsplit(",", 1)[0] for line in (run / "history.csv").read_text(encoding="utf-8").splitlines()]
     return {
-        "weights": {name: sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in best["model"].items()},
+        "weights": {name: sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in best["state_dict"].items()},
         "classes": best["classes"],
         "history": history,
         "preds": (run / "test_preds.csv").read_text(encoding="utf-8").splitlines(),
