@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainable.cache.remembered import RememberedHashes
-from trainable.data.files import DIGEST_BYTES, ImageFiles, stamp_of
+from trainable.data.files import DIGEST_BYTES, ImageFiles, name_on_disk, stamp_of
 from trainable.data.tables import ImageTable
 
 MISSING = "missing"
@@ -22,7 +22,6 @@ MISSING = "missing"
 Progress = Callable[[int, int], None]
 """Takes the number of files whose digests are known, and that of all files asked for."""
 
-_KEY_PARTS = 8192
 _TASK = 64  # files that a thread hashes at a time: to hand it one costs as much as to hash a small file
 _FIRST_READ, _NEXT_READ = 1 << 16, 1 << 20
 
@@ -64,6 +63,8 @@ class ImageHashes:
         """
         wanted: dict[int, tuple[ImageFiles, bytearray]] = {}
         for table in tables:
+            if table.hashed:
+                continue
             files = table.files
             _, used = wanted.setdefault(id(files), (files, bytearray(len(files))))
             for number in table.numbers:
@@ -75,8 +76,7 @@ class ImageHashes:
 
     def _fill(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
         """The digests of a whole list that is as it was before take one look-up."""
-        full = _FullPaths()
-        key = _list_key(f"{full.of(files.name(number))}\0{files.stamps[number]}\0" for number in numbers)
+        key = _list_key(files, numbers)
         found = self._remembered.known_list(key) or b""
         if len(found) == DIGEST_BYTES * len(numbers):
             for place, number in enumerate(numbers):
@@ -131,11 +131,19 @@ def _advance(progress: Progress, before: int, total: int, done: int) -> None:
     progress(before + done, total)
 
 
-def _list_key(parts: Iterable[str]) -> str:
-    found = hashlib.sha256()
-    parts = iter(parts)
-    while block := "".join(islice(parts, _KEY_PARTS)):
-        found.update(block.encode(errors="surrogateescape"))
+def _list_key(files: ImageFiles, numbers: Sequence[int]) -> str:
+    """A digest of all that says which files these are, and that they are as they were: full paths and stamps."""
+    paths = [files.paths[number] for number in numbers]
+    forms = bytes([files.forms[number] for number in numbers])
+    names = [
+        name_on_disk(path, form) if form or "\\" in path else path for path, form in zip(paths, forms, strict=True)
+    ]
+    folders = dict.fromkeys(name.rpartition("/")[0] for name in names)
+    real = [os.path.realpath(files.root / folder) for folder in folders]
+    found = hashlib.sha256(forms)
+    for texts in (real, paths, [files.stamps[number] for number in numbers]):
+        found.update("\0".join([*texts, ""]).encode(errors="surrogateescape"))
+        found.update(b"\0")
     return found.hexdigest()
 
 
