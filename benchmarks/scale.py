@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import gc
 import hashlib
 import io
@@ -231,14 +232,14 @@ def driver_memory(root: Path) -> None:
     print(json.dumps({"rows": rows, "bytes": _status("VmHWM")}))
 
 
-def _stores() -> dict[int, Any]:
-    """Stores of images (3) and of the features of stages 1 and 2, with rows of eight bytes."""
+def _store(stage: int) -> Any:
+    """The store of images (3), or of the features of stage 1 or 2, with rows of eight bytes."""
     import torch
 
     from trainable.cache.folder import cache_root
     from trainable.cache.rows import RowStore
 
-    return {n: RowStore(cache_root(), cache_root() / f"features/{n}", (8,), torch.uint8) for n in (1, 2, 3)}
+    return RowStore(cache_root(), cache_root() / f"features/{stage}", (8,), torch.uint8)
 
 
 def _keys(digests: list[str], stage: int, part: str) -> list[str]:
@@ -252,32 +253,39 @@ def fill_stores(root: Path) -> None:
     import torch
 
     for part, table in _tables(root).items():
-        for stage, store in _stores().items():
+        for stage in (1, 2, 3):
             keys = _keys(table.digests(), stage, part)
-            store.fill(keys, lambda some: (torch.zeros(len(some), 8, dtype=torch.uint8), [False] * len(some)))
+            _store(stage).fill(keys, lambda some: (torch.zeros(len(some), 8, dtype=torch.uint8), [False] * len(some)))
     print("{}")
 
 
 def trial_memory(root: Path) -> None:
+    """As `trainable.feed.factory` does it: the image store stays, batches stay as long as their stage.
+
+    Counted is what is held then; lists of keys, which come and go, take some 300 bytes a row for a moment.
+    """
     import pyarrow  # noqa: F401 (what opens the cache, which is no data)
     import torch
 
     from trainable.feed.batches import StoredBatches
 
-    torch.randperm(10)
-    before = _status("RssAnon")
-    stores, tables, kept = _stores(), _tables(root), []
-    for part, table in tables.items():
-        codes = list(table.codes)
-        for stage, store in stores.items():
-            rows = store.rows(_keys(table.digests(), stage, part))
-            flips = stage < 3 and part == "train"
-            kept.append(StoredBatches(rows, codes, set(), 1024, seed=1, device=torch.device("cpu"), both_flips=flips))
+    cpu = torch.device("cpu")
+    before, most = _status("RssAnon"), 0
+    images, tables = _store(3), _tables(root)
+    for stage in (1, 2, 3):
+        kept = []
+        for part, table in tables.items():
+            digests, flips = table.digests(), stage < 3 and part == "train"
+            rows = images.rows(digests)
+            if stage < 3:
+                rows = _store(stage).rows(_keys(digests, stage, part))
+            kept.append(StoredBatches(rows, list(table.codes), set(), 1024, seed=1, device=cpu, both_flips=flips))
             for x, _ in kept[-1].epoch():
                 x.sum()
-    del codes, rows
-    gc.collect()
-    print(json.dumps({"rows": sum(map(len, tables.values())), "bytes": _status("RssAnon") - before}))
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what is free is not a row's
+        most = max(most, _status("RssAnon"))
+    print(json.dumps({"rows": sum(map(len, tables.values())), "bytes": most - before}))
 
 
 def _tables(root: Path) -> dict[str, Any]:

@@ -65,16 +65,19 @@ def check_label_options(settings: FaceApiSettings) -> None:
 def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem]:
     """One problem for each row whose label means none of face-api's classes."""
     known = _class_by_label(settings)
+    unknown = {code for code, label in enumerate(table.classes) if _comparable(label) not in known}
+    if not unknown:
+        return []
     return [
         Problem(
-            f"label {row.label!r} is none of face-api's",
+            f"label {table.classes[code]!r} is none of face-api's",
             str(table.csv),
-            row.line,
+            line,
             table.label_column,
-            f"name it with --faceapi-label '{row.label}=CLASS'",
+            f"name it with --faceapi-label '{table.classes[code]}=CLASS'",
         )
-        for row in table.rows
-        if _comparable(row.label) not in known
+        for line, code in zip(table.lines, table.codes, strict=True)
+        if code in unknown
     ]
 
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainable.cache.digests import MISSING, file_digest, file_digests
 from trainable.cache.remembered import RememberedHashes
-from trainable.data.files import DIGEST_BYTES, ImageFiles, stamp_of
+from trainable.data.files import DIGEST_BYTES, ImageFiles, name_on_disk, stamp_of
 from trainable.data.tables import ImageTable
 
-MISSING = "missing"
-"""Stands for the digest of a file that cannot be read."""
+__all__ = ["MISSING", "ImageHashes", "Progress", "digest", "file_digest", "json_text", "no_progress"]
 
 Progress = Callable[[int, int], None]
 """Takes the number of files whose digests are known, and that of all files asked for."""
 
-_KEY_PARTS = 8192
-_TASK = 64  # files that a thread hashes at a time: to hand it one costs as much as to hash a small file
-_FIRST_READ, _NEXT_READ = 1 << 16, 1 << 20
+_SAID = 64  # files after which it is said how far the hashing is
 
 
 def no_progress(done: int, total: int) -> None:
@@ -50,11 +45,9 @@ class ImageHashes:
     def of(self, files: Iterable[Path], progress: Progress = no_progress) -> dict[Path, str]:
         """Hex digests of `files`; `MISSING` for one that has gone."""
         distinct = list(dict.fromkeys(files))
-        names = map(str, distinct)
-        found: list[str] = []
-        while block := list(islice(names, self._block)):
-            found += self._digests(block, list(map(_stamp, block)))
-            progress(len(found), len(distinct))
+        names = list(map(str, distinct))
+        found = [MISSING] * len(names)
+        self._digests(names, list(map(_stamp, names)), found.__setitem__, progress)
         return dict(zip(distinct, found, strict=True))
 
     def fill(self, tables: Iterable[ImageTable], progress: Progress = no_progress) -> None:
@@ -64,6 +57,8 @@ class ImageHashes:
         """
         wanted: dict[int, tuple[ImageFiles, bytearray]] = {}
         for table in tables:
+            if table.hashed:
+                continue
             files = table.files
             _, used = wanted.setdefault(id(files), (files, bytearray(len(files))))
             for number in table.numbers:
@@ -75,82 +70,95 @@ class ImageHashes:
 
     def _fill(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
         """The digests of a whole list that is as it was before take one look-up."""
-        full = _FullPaths()
-        key = _list_key(f"{full.of(files.name(number))}\0{files.stamps[number]}\0" for number in numbers)
-        found = self._remembered.known_list(key) or b""
-        if len(found) == DIGEST_BYTES * len(numbers):
+        key = _list_key(files, numbers) if self._remembered.file else ""
+        known = self._remembered.known_list(key) or b""
+        if len(known) == DIGEST_BYTES * len(numbers):
             for place, number in enumerate(numbers):
-                files.set_digest(number, found[DIGEST_BYTES * place : DIGEST_BYTES * (place + 1)])
+                files.set_digest(number, known[DIGEST_BYTES * place : DIGEST_BYTES * (place + 1)])
             return
-        self._look_up(files, numbers, progress)
+
+        def note(place: int, digest: str) -> None:
+            if digest != MISSING:
+                files.set_digest(numbers[place], bytes.fromhex(digest))
+
+        names = [files.name(number) for number in numbers]
+        stamps = [files.stamps[number] or _stamp(name) for number, name in zip(numbers, names, strict=True)]
+        self._digests(names, stamps, note, progress)
         digests = [files.digests[DIGEST_BYTES * n : DIGEST_BYTES * (n + 1)] for n in numbers if files.hashed[n]]
         if len(digests) == len(numbers):
             self._remembered.remember_list(key, b"".join(digests))
-
-    def _look_up(self, files: ImageFiles, numbers: list[int], progress: Progress) -> None:
-        """Block by block, so that what was hashed is remembered where the process ends before the rest is."""
-        for start in range(0, len(numbers), self._block):
-            block = numbers[start : start + self._block]
-            names = [files.name(number) for number in block]
-            stamps = [files.stamps[number] or _stamp(name) for number, name in zip(block, names, strict=True)]
-            digests = self._digests(names, stamps, partial(_advance, progress, start, len(numbers)))
-            for number, digest in zip(block, digests, strict=True):
-                if digest != MISSING:
-                    files.set_digest(number, bytes.fromhex(digest))
 
     def forget(self, file: Path) -> None:
         """Its content is not what was remembered."""
         self._remembered.forget(_FullPaths().of(str(file)))
 
     def _digests(
-        self, names: Sequence[str], stamps: Sequence[str], advance: Callable[[int], None] = lambda done: None
-    ) -> list[str]:
-        """Hex digests in this order, `MISSING` for one that cannot be read.
+        self, names: Sequence[str], stamps: Sequence[str], note: Callable[[int, str], None], progress: Progress
+    ) -> None:
+        """Find the hex digest of each file, `MISSING` for one that cannot be read.
 
         Args:
-            advance: called with the number of files whose digests are known.
+            note: takes a file's place in `names` and its digest.
         """
         full = _FullPaths()
-        keys = [full.of(name) for name in names]
-        known = self._remembered.known(keys)
-        found = [known[key][1] if known.get(key, ("",))[0] == s else "" for key, s in zip(keys, stamps, strict=True)]
-        new = [place for place, digest in enumerate(found) if not digest]
-        advance(len(names) - len(new))
-        fresh = []
-        for place, digest in zip(new, _hashed([names[place] for place in new]), strict=True):
-            found[place] = digest
-            if digest != MISSING:
-                fresh.append((keys[place], stamps[place], digest))
-            if len(fresh) % _TASK == 0:
-                advance(len(names) - len(new) + len(fresh))
-        self._remembered.remember(fresh)
-        return found
+        new: list[tuple[int, str]] = []
+        for start in range(0, len(names), self._block):
+            keys = [full.of(name) for name in names[start : start + self._block]]
+            known = self._remembered.known(keys)
+            for place, key in enumerate(keys, start):
+                stamp, digest = known.get(key, (None, ""))
+                if stamp == stamps[place]:
+                    note(place, digest)
+                else:
+                    new.append((place, key))
+        progress(len(names) - len(new), len(names))
+        files = [(names[place], _size(stamps[place])) for place, _ in new]
+        self._hash(new, files, stamps, note, progress)
+
+    def _hash(
+        self,
+        new: Sequence[tuple[int, str]],
+        files: Sequence[tuple[str, int]],
+        stamps: Sequence[str],
+        note: Callable[[int, str], None],
+        progress: Progress,
+    ) -> None:
+        """Hash the new ones of all files (place, full path), and remember them, also those until an interrupt."""
+        fresh, total = [], len(stamps)
+        try:
+            for done, (digest, (place, key)) in enumerate(
+                zip(file_digests(files), new, strict=True), total - len(new) + 1
+            ):
+                note(place, digest)
+                if digest != MISSING:
+                    fresh.append((key, stamps[place], digest))
+                if done % _SAID == 0 or done == total:
+                    progress(done, total)
+                if len(fresh) == self._block:
+                    self._remembered.remember(fresh)
+                    fresh.clear()
+        finally:
+            self._remembered.remember(fresh)
 
 
-def _advance(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(before + done, total)
+def _size(stamp: str) -> int:
+    return -1 if stamp == MISSING else int(stamp.partition(":")[0])
 
 
-def _list_key(parts: Iterable[str]) -> str:
-    found = hashlib.sha256()
-    parts = iter(parts)
-    while block := "".join(islice(parts, _KEY_PARTS)):
-        found.update(block.encode(errors="surrogateescape"))
+def _list_key(files: ImageFiles, numbers: Sequence[int]) -> str:
+    """A digest of all that says which files these are, and that they are as they were: full paths and stamps."""
+    paths = [files.paths[number] for number in numbers]
+    forms = bytes([files.forms[number] for number in numbers])
+    names = [
+        name_on_disk(path, form) if form or "\\" in path else path for path, form in zip(paths, forms, strict=True)
+    ]
+    folders = dict.fromkeys(name.rpartition("/")[0] for name in names)
+    real = [os.path.realpath(files.root / folder) for folder in folders]
+    found = hashlib.sha256(forms)
+    for texts in (real, paths, [files.stamps[number] for number in numbers]):
+        found.update("\0".join([*texts, ""]).encode(errors="surrogateescape"))
+        found.update(b"\0")
     return found.hexdigest()
-
-
-def _hashed(names: Sequence[str]) -> Iterator[str]:
-    """Digests as they come, in order. Reading and hashing run without Python's lock, so threads do them at once."""
-    tasks = [names[start : start + _TASK] for start in range(0, len(names), _TASK)]
-    if len(tasks) < 2:
-        yield from map(file_digest, names)
-        return
-    pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
-    try:
-        for digests in pool.map(lambda task: [file_digest(name) for name in task], tasks):
-            yield from digests
-    finally:
-        pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait until all of them are hashed
 
 
 class _FullPaths:
@@ -160,7 +168,9 @@ class _FullPaths:
         self._folders: dict[str, str] = {}
 
     def of(self, file: str) -> str:
-        folder, name = os.path.split(file)
+        folder, _, name = file.rpartition(os.sep)
+        if not folder:  # in the root or the working folder
+            folder = os.path.dirname(file)  # noqa: PTH120 (as text)
         if folder not in self._folders:
             self._folders[folder] = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (as text, once per file)
         return self._folders[folder] + name
@@ -171,23 +181,6 @@ def _stamp(file: str) -> str:
         return stamp_of(os.stat(file))  # noqa: PTH116 (once per image)
     except OSError:
         return MISSING
-
-
-def file_digest(file: Path | str) -> str:
-    """Hex SHA-256 of a file's content; `MISSING` where it cannot be read."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return MISSING
-    try:
-        found = hashlib.sha256(os.read(descriptor, _FIRST_READ))  # mostly a whole crop
-        while data := os.read(descriptor, _NEXT_READ):
-            found.update(data)
-        return found.hexdigest()
-    except OSError:
-        return MISSING
-    finally:
-        os.close(descriptor)
 
 
 def digest(value: Any) -> str:

@@ -44,6 +44,11 @@ class KeyIndex:
         kept = np.array([int(chunk) not in chunks for chunk in unpacked(self._places)[0]], bool)
         self._keys, self._places = self._keys[kept], self._places[kept]
 
+    def settle(self) -> None:
+        """Sort in what waits: a dict takes some three times the memory."""
+        if self._pending:
+            self._sort_in()
+
     def _sort_in(self) -> None:
         keys = np.concatenate([self._keys, np.array(list(self._pending), "S")]) if self._pending else self._keys
         places = np.concatenate([self._places, np.array(list(self._pending.values()), np.int64)])

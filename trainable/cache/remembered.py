@@ -56,7 +56,7 @@ class RememberedHashes:
         """Keep (path, stamp, hex digest) of each file."""
         if self.file is not None and rows:
             with suppress(sqlite3.DatabaseError, OSError), closing(self._connect()) as db, db:
-                db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
+                db.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", sorted(rows))
 
     def known_list(self, key: str) -> bytes | None:
         """The digests that were remembered under `key`."""
@@ -87,6 +87,7 @@ class RememberedHashes:
         assert self.file is not None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS if self._busy is None else self._busy)
+        connection.execute("PRAGMA synchronous = OFF")  # a power cut may break the file, which costs time only
         connection.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stat TEXT, digest TEXT)")
         connection.execute("CREATE TABLE IF NOT EXISTS lists (key TEXT PRIMARY KEY, digests BLOB)")
         return connection

@@ -43,7 +43,7 @@ class Rows:
     Args:
         chunks: tensors of shape (n_i, *shape).
         paths: where these lie.
-        places: int64 (n, 2): chunk and row in it.
+        places: int32 or int64 (n, 2): chunk and row in it.
         flags: the stored flags, one a row.
     """
 
@@ -158,13 +158,14 @@ class RowStore:
         """The rows of `keys`, in this order; all must be there (see `fill`)."""
         if absent := self.missing(keys):
             raise KeyError(f"{len(absent)} rows are not in {self.folder}")
+        self._index.settle()
         chunks, rows, flags = unpacked(self._index.find(keys))
         used, chunks = np.unique(chunks, return_inverse=True)
         paths = [self._paths[chunk] for chunk in used]
         for path in paths:
             with suppress(OSError):  # deleted, or another user's: then it counts as old
                 os.utime(path)
-        places = torch.from_numpy(np.stack([chunks.reshape(-1), rows], 1).astype(np.int64))
+        places = torch.from_numpy(np.stack([chunks.reshape(-1), rows], 1).astype(np.int32))
         return Rows([self._chunks[chunk] for chunk in used], paths, places, flags.tolist())
 
     def _make_room(self, wanted: Sequence[str], need: int) -> None:

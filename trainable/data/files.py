@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import unicodedata
@@ -19,6 +20,9 @@ FORMS: tuple[Form | None, ...] = (None, "NFC", "NFD")
 """How the name on disk follows from the path in the CSV: as it is, or in this Unicode form."""
 
 DIGEST_BYTES = 32
+_NO_DIGEST = bytes(DIGEST_BYTES)
+
+_json_string = json.JSONEncoder(ensure_ascii=False).encode
 
 _PLAIN = re.compile(r"[^/\\:.\s][^\\:]*[^/\\:.\s]").fullmatch
 """Nearly all paths are plain: whether these name an image is for the disk alone to say."""
@@ -49,9 +53,9 @@ def name_on_disk(path: str, form: int) -> str:
 class ImageFiles:
     """The image files of one project root, numbered in the order in which they are asked for first.
 
-    File n has the path `paths[n]` in the CSV, the form `forms[n]` (an index into `FORMS`) and the stamp `stamps[n]` of
-    when it was looked up. Where `hashed[n]` is 1, the SHA-256 of its content is in `digests`, from byte
-    `DIGEST_BYTES * n` on.
+    File n has the path `paths[n]` in the CSV, the form `forms[n]` (an index into `FORMS`) and, until it is hashed, the
+    stamp `stamps[n]` of when it was looked up. Where `hashed[n]` is 1, the SHA-256 of its content is in `digests`, from
+    byte `DIGEST_BYTES * n` on.
     """
 
     def __init__(self, root: Path) -> None:
@@ -60,6 +64,7 @@ class ImageFiles:
         self.forms, self.hashed, self.digests = bytearray(), bytearray(), bytearray()
         self.stamps: list[str] = []
         self.numbers: dict[str, int] = {}
+        self._json: list[bytes] = []
         self._prefix = os.path.join(root, "")  # noqa: PTH118 (ends with the separator, of which / has one already)
 
     def __len__(self) -> int:
@@ -70,11 +75,9 @@ class ImageFiles:
 
         "Inside the root" is meant as the path is written: a link that the user put there may lead to another disk.
         """
-        number = self.numbers.get(path)
+        number = self.plain(path)
         if number is not None:
             return number
-        if _PLAIN(path) and ".." not in path and (stat := self._stat(path)):
-            return self._add(path, 0, stamp_of(stat))
         text = name_on_disk(path, 0)
         if not path:
             return Unusable("is empty")
@@ -89,6 +92,17 @@ class ImageFiles:
             return Unusable(f"{path!r} is a folder, but must be an image")
         return Unusable(f"no such image: {path!r}", ROOT_HINT)
 
+    def no_more_csvs(self) -> None:
+        """Give back what only further look-ups by path need."""
+        self.numbers = {}
+
+    def plain(self, path: str) -> int | None:
+        """The number of a file that is known, or found under a plain path."""
+        number = self.numbers.get(path)
+        if number is None and _PLAIN(path) and ".." not in path and (stat := self._stat(path)):
+            return self._add(path, 0, stamp_of(stat))
+        return number
+
     def name(self, number: int) -> str:
         """Where a file lies, as text, which takes a fraction of a `Path`'s time and memory."""
         return self._prefix + name_on_disk(self.paths[number], self.forms[number])
@@ -97,12 +111,18 @@ class ImageFiles:
         """Where a file lies."""
         return self.root / name_on_disk(self.paths[number], self.forms[number])
 
+    def json_paths(self) -> list[bytes]:
+        """Each path as a JSON string in UTF-8; they are written once, whatever number of tables has them."""
+        self._json += [_json_string(path).encode() for path in self.paths[len(self._json) :]]
+        return self._json
+
     def images(self, numbers: array[int]) -> Sequence[Path]:
         """Where these files lie."""
         return _Images(self, numbers)
 
     def set_digest(self, number: int, digest: bytes | bytearray) -> None:
-        """Note the SHA-256 of a file's content."""
+        """Note the SHA-256 of a file's content; its stamp has served then."""
+        self.stamps[number] = ""
         self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)] = digest
         self.hashed[number] = 1
 
@@ -139,7 +159,7 @@ class ImageFiles:
         self.forms.append(form)
         self.stamps.append(stamp)
         self.hashed.append(0)
-        self.digests += bytes(DIGEST_BYTES)
+        self.digests += _NO_DIGEST
         return number
 
 

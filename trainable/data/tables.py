@@ -170,10 +170,13 @@ def read_table(
     Returns:
         The table of the usable rows, and all problems of the file; a table is only to be used without problems.
     """
+    alone = files is None
     files = ImageFiles(project_root) if files is None else files
     reader = TableReader(path, files, boxes)
     reader.read()
     columns = reader.numbers, reader.lines, reader.codes, reader.boxes
+    if alone:
+        files.no_more_csvs()
     return ImageTable(path, reader.label_column, tuple(reader.classes), files, *columns), reader.problems
 
 

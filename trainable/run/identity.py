@@ -7,7 +7,7 @@ versions and verbosity are recorded in the manifest but are no part of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,37 @@ from trainable.data.tables import ImageTable
 
 Identity = dict[str, Any]
 
-_BLOCK = 8192  # values that are text at a time
+_BLOCK = 8192  # rows that are text at a time
 IMAGENET_WEIGHTS = "MobileNet_V3_Small_Weights.IMAGENET1K_V1"
 
 
 def table_digests(table: ImageTable) -> dict[str, str]:
     """Digests of a table's rows and of its images' contents, in row order; its files must be hashed already."""
-    boxes = table.boxes
-    columns = [table.paths, table.labels, *(boxes[side::4] for side in range(4) if boxes)]
-    return {
-        "rows": _list_digest(list(zip(*columns, strict=True))),
-        "images": _list_digest(table.digests(MISSING)),
-    }
+    return {"rows": _rows_digest(table), "images": _images_digest(table)}
 
 
-def _list_digest(values: Sequence[Any]) -> str:
-    """`digest` of a list, of which only a part is a text at a time."""
-    found, comma = hashlib.sha256(b"["), ""
-    for start in range(0, len(values), _BLOCK):
-        found.update((comma + json_text(values[start : start + _BLOCK])[1:-1]).encode())
-        comma = ","
+def _rows_digest(table: ImageTable) -> str:
+    """`digest` of the list of [path, label, *box] of each row, whose text is made part by part."""
+    paths, boxes = table.files.json_paths(), table.boxes
+    labels = [f",{json_text(label)}".encode() for label in table.classes]
+    ends = [labels[code] + b"]" for code in table.codes]
+    if boxes:
+        sides = (boxes[side::4] for side in range(4))
+        texts = (f",{x0!r},{y0!r},{x1!r},{y1!r}]".encode() for x0, y0, x1, y1 in zip(*sides, strict=True))
+        ends = [labels[code] + text for code, text in zip(table.codes, texts, strict=True)]
+    found, comma = hashlib.sha256(b"["), b"["
+    for start in range(0, len(table), _BLOCK):
+        numbers = table.numbers[start : start + _BLOCK]
+        rows = [paths[number] + end for number, end in zip(numbers, ends[start : start + _BLOCK], strict=True)]
+        found.update(comma + b",[".join(rows))
+        comma = b",["
     found.update(b"]")
     return found.hexdigest()
+
+
+def _images_digest(table: ImageTable) -> str:
+    """`digest` of the list of the hex digests, which need no escapes in JSON."""
+    return hashlib.sha256(('["' + '","'.join(table.digests(MISSING)) + '"]').encode()).hexdigest()
 
 
 def weights_identity(weights: str) -> str:

@@ -398,12 +398,12 @@ def hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read to hash them, from an empty cache on."""
     files: list[Path] = []
 
-    def counting(file: Path | str) -> str:
+    def counting(file: Path | str, size: int = -1) -> str:
         files.append(Path(file))
-        return file_digest(file)
+        return file_digest(file, size)
 
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("trainable.cache.hashes.file_digest", counting)
+    monkeypatch.setattr("trainable.cache.digests.file_digest", counting)
     return files
 
 

@@ -174,5 +174,7 @@ def test_a_cache_that_makes_room_keeps_the_hashes(tmp_path: Path, cache: Path, m
     monkeypatch.setenv("EMOSWEEP_CACHE_GB", str(1.5 * sum(path.stat().st_size for path in before) / 1e9))
     ImageStore().fill(second)
     assert not before & segments_of(cache, "images"), "the limit did not bite"
-    monkeypatch.setattr("trainable.cache.hashes.file_digest", lambda file: pytest.fail(f"{file} is hashed again"))
+    monkeypatch.setattr(
+        "trainable.cache.digests.file_digest", lambda file, size: pytest.fail(f"{file} is hashed again")
+    )
     assert len(ImageStore().digests(first + second)) == 6

@@ -299,3 +299,32 @@ def test_bad_boxes_are_told_by_column(tmp_path: Path, root: Path, values: str, p
 def test_missing_box_columns_are_told_one_by_one(tmp_path: Path, root: Path) -> None:
     _, trouble = read_table(table(tmp_path / "t.csv", "path,label,minX", f"{PHOTO},x,1"), root, boxes=True)
     assert [problem.column for problem in trouble] == BOXES[1:]
+
+
+# -- many rows, which are taken block by block
+
+
+@pytest.mark.parametrize("quoted", [False, True], ids=["by blocks", "row by row"])
+def test_rows_have_their_lines_however_many_there_are(tmp_path: Path, root: Path, quoted: bool) -> None:
+    """A quotation mark may hold a line's end, so that no block of lines is a block of rows."""
+    lines = [
+        "path,label,minX,minY,maxX,maxY",
+        *[f"{PHOTO},label {number % 3},1,2,{number + 3},4" for number in range(9000)],
+    ]
+    lines[5000] = ""
+    label = '"with, comma"' if quoted else "other"
+    lines[8000] = f"faces/b.jpg,{label},1,2,3,4"
+    found = load_table(table(tmp_path / "t.csv", *lines), root, boxes=True)
+    assert [row.line for row in found.rows] == [line for line in range(2, 9002) if line != 5001]
+    assert [row.box for row in found.rows] == [(1, 2, 3 if i == 8001 else i + 1, 4) for i in found.lines]
+    assert (found.rows[7998].path, found.rows[7998].label) == ("faces/b.jpg", "with, comma" if quoted else "other")
+    assert found.labels[0] == found.labels[3] == "label 0"
+    lines[8999] = f"gone.jpg,x,1,2,3,{4 if quoted else 1}"
+    assert [p.row for p in read_table(table(tmp_path / "t.csv", *lines), root, boxes=True)[1]] == [9000] * (2 - quoted)
+
+
+def test_problems_before_a_broken_line_are_told_too(tmp_path: Path, root: Path) -> None:
+    path = table(tmp_path / "t.csv", "path,label", "gone.jpg,x", *[f"{PHOTO},x"] * 5000, f"{'x' * 200_000},x", "gone,x")
+    found = problems(path, root)
+    assert [line.split(":")[1].split(",")[0] for line in found] == ["2", "5003"]
+    assert "not a readable CSV" in found[1]

@@ -69,12 +69,12 @@ def test_a_file_is_hashed_once(
     """The run's identity and the image store take their digests from the same look-up."""
     hashed: list[Path] = []
 
-    def counting(file: Path | str) -> str:
+    def counting(file: Path | str, size: int = -1) -> str:
         hashed.append(Path(file))
-        return file_digest(file)
+        return file_digest(file, size)
 
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("trainable.cache.hashes.file_digest", counting)
+    monkeypatch.setattr("trainable.cache.digests.file_digest", counting)
     Trainer(spec_of(project, tmp_path / "finetune_M1_160", config), CPU).run()
     images = {row.file for table in tables_of(project).values() for row in table.rows}
     assert sorted(file for file in hashed if file in images) == sorted(images)
