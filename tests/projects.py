@@ -56,7 +56,7 @@ def make_photos(root: Path, split: str) -> None:
 
 @dataclass
 class Listed:
-    """Rows in the place of an `ImageTable`, of which FaceAPI's evaluators look at the rows alone.
+    """Rows in the place of an `ImageTable`, of which FaceAPI's evaluators look at rows and labels alone.
 
     A real table holds only images that were found in its project, and some tests need photos from elsewhere, or none.
     """
@@ -67,6 +67,18 @@ class Listed:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.label for row in self.rows))
+
+    @property
+    def lines(self) -> list[int]:
+        return [row.line for row in self.rows]
+
+    @property
+    def codes(self) -> list[int]:
+        return [self.classes.index(row.label) for row in self.rows]
 
 
 def make_project(root: Path) -> Path:
