@@ -59,6 +59,7 @@ def test_the_blocker_blocks(bare: dict[str, str], name: str) -> None:
     assert f"No module named '{name}'" in run(bare, sys.executable, "-c", f"import {name}").stderr
 
 
+@pytest.mark.nightly
 def test_every_check_runs_on_a_bare_machine(bare: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "rows.json"
     done = run(bare, "bash", "benchmarks/gpu_check.sh", "--quick", "--device", "cpu", "--out", out)

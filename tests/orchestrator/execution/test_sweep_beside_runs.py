@@ -20,7 +20,7 @@ from trainable.base.config import TrainConfig
 from trainable.base.files import read_json
 from trainable.run.identity import weights_identity
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.nightly]  # the same laws hold without Ray in test_local_runs.py
 # Two CPUs for each of the two fixed runs, as many as there would be without a sweep; one for a trial.
 CPUS = ("--num-cpus", 4)
 MEDIAN = re.compile(r"below the others' median \((\d\.\d+)\) after epoch (\d+)")

@@ -17,7 +17,7 @@ from sweep_runs import EPOCHS, EXPERIMENTS, SWEEPS, Bench, Row, epochs_of, table
 
 from trainable.base.files import read_json
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.nightly]  # the same laws hold without Ray in test_local_runs.py
 ONE_BY_ONE = ("--num-samples", 4, "--confirm", 0, "--scheduler", "none", "--max-concurrent", 1, "--verbose")
 
 

@@ -15,7 +15,7 @@ from sweep_runs import SWEEPS, Bench, Row, files, table, trials, tune_trials
 from orchestrator.sweeps.configurations import STARTUP
 from trainable.base.files import read_json
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.nightly]  # the same laws hold without Ray in test_local_runs.py
 SAMPLES, MORE = STARTUP + 2, STARTUP + 4
 
 
