@@ -123,7 +123,7 @@ def evaluating(ancestor: int) -> list[int]:
             pid = table[pid][0]
         return pid == ancestor
 
-    return [pid for pid, (_, title) in table.items() if title.startswith("ray::_onnx_shard") and below(pid)]
+    return [pid for pid, (_, title) in table.items() if title.startswith("ray::_evaluate_onnx") and below(pid)]
 
 
 def test_a_killed_run_keeps_its_shards(faces: Path, tmp_path: Path) -> None:
