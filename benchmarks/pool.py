@@ -34,7 +34,7 @@ from trainable.base.config import TrainConfig
 class Trivial(tune.Trainable):
     """One step that computes nothing."""
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], tables: object = None) -> None:
         pass
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -57,10 +57,10 @@ def pooled(trials: int, folder: Path, slots: int) -> float:
     queue = TrainingQueue(entries, {"probe_M1": policy}, Limits(Cluster(((slots, 0.0),))))
 
     def training(name: str) -> Training:
-        return Training({"experiment": name}, request)
+        return Training({"experiment": name}, "M1", request)
 
     began = time.perf_counter()
-    train(queue, training, folder / "tune", events=NoEvents(), stop=lambda: False, trainable=Trivial)
+    train(queue, training, {}, folder / "tune", events=NoEvents(), stop=lambda: False, trainable=Trivial)
     return time.perf_counter() - began
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from orchestrator.execution.allocation import Allocation, Allocator, Cluster
 from orchestrator.execution.bookkeeping import StopNotes, forget
@@ -50,7 +49,6 @@ class ActiveRun:
         self.notes = StopNotes()
         self.events = Listeners([self.notes, view])
         self.chosen: list[Trial] = []
-        self._tables: dict[str, dict[str, Any]] = {}
         self.allocator = Allocator(cluster, hardware, self._measure)
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
@@ -112,19 +110,10 @@ class ActiveRun:
             step = self.notes.steps[name]
             template = _template(step, self.sweeps) if name not in steps else step
             resources, request = allocation.resources[template.name], allocation.requests[template.name]
-            job = {**job_of(step, self.planner.paths, resources), "tables": self._shipped(step.experiment.split)}
-            return Training(job, request)
+            return Training(job_of(step, self.planner.paths, resources), step.experiment.split, request)
 
-        return lambda: self.executor.train(
-            queue, training_of, self.planner.paths.tune, events=self.events, stop=self.over
-        )
-
-    def _shipped(self, split: str) -> dict[str, Any]:
-        """The split's tables on the cluster, by part: they travel once, however many trainings read them."""
-        if split not in self._tables:
-            tables = self.planner.inputs.training[split]
-            self._tables[split] = {part: self.executor.ship(table) for part, table in tables.items()}
-        return self._tables[split]
+        tables, folder = self.planner.inputs.training, self.planner.paths.tune
+        return lambda: self.executor.train(queue, training_of, tables, folder, events=self.events, stop=self.over)
 
     def _search(self, sweep: Sweep, policies: Mapping[str, Policy], allocation: Allocation) -> Search:
         assert sweep.template is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,16 +13,22 @@ from orchestrator.execution.allocation import Cluster, Request
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
+from trainable.data.tables import ImageTable
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training as an executor gets it: its job, and what it asks of a node."""
+    """A training as an executor gets it: its job, the split whose tables it reads, and what it asks of a node."""
 
     job: Job
+    split: str
     request: Request
+
+
+Tables = Mapping[str, Mapping[str, ImageTable]]
+"""The checked tables of each split, by part. They travel to a worker's process once, however many trainings it runs."""
 
 
 class Executor(Protocol):
@@ -47,6 +53,7 @@ class Executor(Protocol):
         self,
         queue: TrainingQueue,
         jobs: Callable[[str], Training],
+        tables: Tables,
         folder: Path,
         *,
         events: RunEvents,

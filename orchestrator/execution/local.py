@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any, TextIO, TypeVar
 
 from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
-from orchestrator.execution.executor import OpenExecutor, Training
+from orchestrator.execution.executor import OpenExecutor, Tables, Training
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
 from trainable.base.errors import Failure
+from trainable.data.tables import ImageTable
 from trainable.run.history import TrialHistory
 
 T = TypeVar("T")
@@ -23,11 +24,15 @@ Stepper = Callable[[], dict[str, Any]]
 ATTEMPTS = 3
 
 
-def in_process_stepper(job: Job) -> Stepper:
+MakeStepper = Callable[[Job, Mapping[str, ImageTable]], Stepper]
+"""From a job and the tables of its split, by part, to what trains it."""
+
+
+def in_process_stepper(job: Job, tables: Mapping[str, ImageTable]) -> Stepper:
     """A real training in this process."""
     from trainable.run.stepper import JobStepper
 
-    return JobStepper(job, job.get("tables")).step
+    return JobStepper(job, tables).step
 
 
 class LocalExecutor:
@@ -44,7 +49,7 @@ class LocalExecutor:
         self,
         log: Path,
         nodes: tuple[tuple[int, float], ...] = ((1, 0.0),),
-        make_stepper: Callable[[Job], Stepper] = in_process_stepper,
+        make_stepper: MakeStepper = in_process_stepper,
     ) -> None:
         self.terminal: TextIO = sys.stdout
         self.log, self.nodes, self.make_stepper = log, nodes, make_stepper
@@ -57,12 +62,18 @@ class LocalExecutor:
         self,
         queue: TrainingQueue,
         jobs: Callable[[str], Training],
+        tables: Tables,
         folder: Path,
         *,
         events: RunEvents,
         stop: Callable[[], bool],
     ) -> None:
-        _Loop(queue, jobs, events, stop, self.make_stepper).run()
+
+        def stepper(name: str) -> Stepper:
+            training = jobs(name)
+            return self.make_stepper(training.job, tables[training.split])
+
+        _Loop(queue, stepper, events, stop).run()
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         return self._threads.submit(function, *arguments)
@@ -78,7 +89,7 @@ class LocalExecutor:
 
 
 def local_executor(
-    nodes: tuple[tuple[int, float], ...] = ((1, 0.0),), make_stepper: Callable[[Job], Stepper] = in_process_stepper
+    nodes: tuple[tuple[int, float], ...] = ((1, 0.0),), make_stepper: MakeStepper = in_process_stepper
 ) -> OpenExecutor:
     """Opens a `LocalExecutor`."""
 
@@ -95,12 +106,11 @@ class _Loop:
     def __init__(
         self,
         queue: TrainingQueue,
-        jobs: Callable[[str], Training],
+        make_stepper: Callable[[str], Stepper],
         events: RunEvents,
         stop: Callable[[], bool],
-        make_stepper: Callable[[Job], Stepper],
     ) -> None:
-        self.queue, self.jobs, self.events, self.stop, self.make_stepper = queue, jobs, events, stop, make_stepper
+        self.queue, self.make_stepper, self.events, self.stop = queue, make_stepper, events, stop
         self.active: dict[str, Stepper] = {}
         self.known: dict[str, TrialHistory] = {}
         self.attempts: dict[str, int] = {}
@@ -112,7 +122,7 @@ class _Loop:
                 self.events.stopped(name, why, self.known.get(name))
             while (new := self.queue.next()) is not None:
                 self.queue.started(new)
-                self.active[new] = self.make_stepper(self.jobs(new).job)
+                self.active[new] = self.make_stepper(new)
                 self.events.started(new)
             if not self.active:
                 return
@@ -146,7 +156,7 @@ class _Loop:
         self.queue.ended(name)
         if self.attempts[name] < ATTEMPTS:
             self.queue.retried(name)
-            self.active[name] = self.make_stepper(self.jobs(name).job)
+            self.active[name] = self.make_stepper(name)
             return
         del self.active[name]
         self.events.failed(name, Failure.of(error))

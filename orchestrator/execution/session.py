@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeVar
 
 from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
-from orchestrator.execution.executor import Training
+from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.planning.ray_environment import set_environment
 from trainable.base.config import Job
@@ -77,6 +77,7 @@ class RayExecutor:
         self,
         queue: TrainingQueue,
         jobs: Callable[[str], Training],
+        tables: Tables,
         folder: Path,
         *,
         events: RunEvents,
@@ -84,7 +85,7 @@ class RayExecutor:
     ) -> None:
         from orchestrator.execution.tuner import train
 
-        train(queue, jobs, folder, events=events, stop=stop)
+        train(queue, jobs, tables, folder, events=events, stop=stop)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         import ray

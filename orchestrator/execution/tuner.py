@@ -17,7 +17,7 @@ from ray.tune.experiment import Trial
 from orchestrator.execution.allocation import Request
 from orchestrator.execution.dispatch import Dispatcher, EventCallback, PausingScheduler, QueueSearcher, trial_name
 from orchestrator.execution.events import RunEvents
-from orchestrator.execution.executor import Training
+from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.loggers import loggers
 from orchestrator.execution.queue import TrainingQueue
 from trainable.ray_trainable import StagedTrainable
@@ -29,6 +29,7 @@ MAX_FAILURES = 2
 def train(
     queue: TrainingQueue,
     jobs: Callable[[str], Training],
+    tables: Tables,
     folder: Path,
     *,
     events: RunEvents,
@@ -42,17 +43,19 @@ def train(
     ignore trainings and resources that are new.
 
     Args:
-        jobs: the job and the request of a training, by its name.
+        jobs: a training by its name.
+        tables: the tables that trainings read. They are no part of a trial's configuration, so that Tune's records can
+            be read without a Ray.
         folder: where Tune keeps its records.
     """
 
     def config_of(name: str) -> dict[str, Any]:
         training = jobs(name)
-        return {"job": training.job, "resources": _bundle(training.request)}
+        return {"job": training.job, "split": training.split, "resources": _bundle(training.request)}
 
     dispatcher = Dispatcher(queue, config_of, events, stop)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, _placement),
+        tune.with_resources(tune.with_parameters(trainable, tables=tables), _placement),
         tune_config=_tune_config(dispatcher),
         run_config=_run_config(dispatcher, folder),
     )

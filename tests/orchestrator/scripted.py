@@ -42,7 +42,7 @@ class Script:
     log: list[tuple[str, int]] = field(default_factory=list)
     """(name, epoch) in the order in which epochs were trained."""
 
-    def stepper(self, job: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
+    def stepper(self, job: Mapping[str, Any], tables: object = None) -> Callable[[], dict[str, Any]]:
         return _Scripted(self, job).step
 
     @property

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from projects import make_project
-from ray import tune
 from small_runs import (
     CPU,
     RESULTS,
@@ -29,7 +27,7 @@ from trainable.base.config import RunSpec, TrainConfig, make_job
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import ImageHashes
 from trainable.network.compute import Compute
-from trainable.ray_trainable import StagedTrainable, _fetched, received
+from trainable.ray_trainable import StagedTrainable
 from trainable.run.artifacts import finished_metrics
 from trainable.run.checkpoints import read_state
 from trainable.run.identity import training_identity
@@ -262,64 +260,11 @@ def test_tables_in_a_job_take_the_place_of_the_csvs(project: Path, weights: Path
     for path in csvs_of(project).values():
         path.unlink()
     spec = spec_of(project, tmp_path / "out", probe(weights, epochs=1))
-    trial = StagedTrainable({"job": {**make_job(spec, CPU, {"any": "identity"}), "tables": tables}})
+    config = {"job": make_job(spec, CPU, {"any": "identity"}), "split": "M1"}
+    trial = StagedTrainable(config)
+    trial.setup(config, {"M1": tables})  # as `tune.with_parameters` does it
     assert trial.train()["done"]
     assert read(spec.out / "manifest.json")["rows"] == {"train": 18, "val": 6, "test": 9}
-
-
-@pytest.fixture
-def ray_of_one_cpu() -> Iterator[None]:
-    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20)
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.ray
-def test_shipped_tables_pass_through_tune_and_are_fetched_once_in_a_process(
-    project: Path, tmp_path: Path, ray_of_one_cpu: None
-) -> None:
-    """Trials one after the other in one process; what Tune writes down holds no row."""
-
-    class Tables(tune.Trainable):
-        def setup(self, config: dict[str, Any]) -> None:
-            self.job = config["job"]
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.setup(new_config)
-            return True
-
-        def step(self) -> dict[str, Any]:
-            tables = received(self.job["tables"])
-            assert tables is not None
-            info = _fetched.cache_info()
-            rows = {part: len(table) for part, table in tables.items()}
-            return {
-                "rows": rows,
-                "fetched": info.misses,
-                "used": info.misses + info.hits,
-                "done": True,
-            }
-
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            pass
-
-        def load_checkpoint(self, checkpoint_dir: str) -> None:
-            pass
-
-    tables = {part: ray.put(table) for part, table in tables_of(project).items()}
-    jobs = [{"experiment": str(number), "tables": tables} for number in range(4)]
-    found = tune.Tuner(
-        Tables,
-        param_space={"job": tune.grid_search(jobs)},
-        tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=1),
-        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
-    ).fit()
-    results = [result.metrics for result in found]
-    assert [result["rows"] for result in results] == [{"train": 18, "val": 6, "test": 9}] * 4
-    assert max(result["used"] for result in results) > 3, "no process was used again"
-    assert {result["fetched"] for result in results} == {3}
-    written = [path.read_bytes() for path in Path(found.experiment_path).rglob("*") if path.is_file()]
-    assert written and not any(b"train_00.jpg" in content for content in written)
 
 
 def test_the_metrics_of_a_whole_run_are_all_there(shared_project: Path, weights: Path, tmp_path: Path) -> None:

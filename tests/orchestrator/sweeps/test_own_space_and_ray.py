@@ -27,9 +27,9 @@ plan_spaces({"probe_M1": TrainConfig("probe", 5, 7e-4)}, SweepOptions(sys.argv[1
 """
 START = """
 from pathlib import Path
-from orchestrator.execution.session import session
+from orchestrator.execution.session import ray_executor
 assert "ray" in sys.modules
-with session(Path(sys.argv[2])) as running:
+with ray_executor(Path(sys.argv[2])) as running:
     cpus = running.connect(None, 1).cpus
 print("cpus:", cpus)
 """
