@@ -134,9 +134,7 @@ def test_no_shorter_training_overtakes_one_that_has_no_room_yet() -> None:
     assert machine.started() == ["first", "large", "small"]
 
 
-@pytest.mark.xfail(
-    reason="known fault: with nodes of unequal size one training too many can be named; Ray lets it wait", strict=False
-)
+@pytest.mark.xfail(reason="known fault: on unequal nodes one training too many can start", strict=False)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.floats(1, 9)), min_size=1, max_size=8),
     st.lists(st.integers(1, 4), min_size=1, max_size=3),
