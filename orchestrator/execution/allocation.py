@@ -58,12 +58,14 @@ class Cluster:
         return sum(gpus for _, gpus in self.nodes)
 
     def fits(self, running: Sequence[Request], another: Request) -> bool:
-        """Whether `another` training fits beside the `running` ones. Each lies on one node; the largest go first."""
+        """Whether `another` training fits beside the `running` ones. Each lies on one node; the largest go first.
+
+        Where running ones can't all be placed in this order, there is no room until one of them ends.
+        """
         memory = self.memory or (0,) * len(self.nodes)
         free = [[float(cpus), gpus, float(room)] for (cpus, gpus), room in zip(self.nodes, memory, strict=True)]
-        for request in sorted(running, key=lambda request: (request.share.gpus, request.share.cpus), reverse=True):
-            _placed(request, free)
-        return _placed(another, free)
+        largest_first = sorted(running, key=lambda request: (request.share.gpus, request.share.cpus), reverse=True)
+        return all(_placed(request, free) for request in (*largest_first, another))
 
     def share(self, trials: int, device: str, cpus: int | None, gpus: float | None) -> Share:
         """The share of each of `trials` trainings: a GPU where there are GPUs, or `gpus` of one; otherwise as many CPUs
