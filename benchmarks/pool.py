@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"pool": [], "plain": []}
     with tempfile.TemporaryDirectory() as name, ray_executor(Path(name)) as executor:
-        executor.connect(None)
+        executor.connect()
         pooled(4, Path(name), os.cpu_count() or 1)  # the first processes of a Ray take longest
         for _ in range(options.repeat):
             seconds["pool"].append(pooled(options.trials, Path(name), os.cpu_count() or 1) / options.trials)

@@ -42,8 +42,8 @@ class Executor(Protocol):
     log: Path
     modules: tuple[str, ...]
 
-    def connect(self, address: str | None, cpus: int | None) -> Cluster:
-        """Start a cluster here, with so many CPUs, or join the one at `address`.
+    def connect(self, cpus: int | None) -> Cluster:
+        """Start a cluster here, with so many CPUs, or join the one that the executor was opened for.
 
         Raises:
             ConfigError: no cluster answers there, or none can be started here.
@@ -78,5 +78,6 @@ class Executor(Protocol):
         """
 
 
-OpenExecutor = Callable[[Path], AbstractContextManager[Executor]]
-"""Opens an executor that keeps its logs in the given folder."""
+OpenExecutor = Callable[[Path, str | None], AbstractContextManager[Executor]]
+"""Opens an executor that keeps its logs in the given folder, for the cluster at an address or, with None, for one that
+it starts itself."""

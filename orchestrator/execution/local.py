@@ -55,7 +55,7 @@ class LocalExecutor:
         self.log, self.nodes, self.make_stepper = log, nodes, make_stepper
         self._threads = ThreadPoolExecutor(1)
 
-    def connect(self, address: str | None, cpus: int | None) -> Cluster:
+    def connect(self, cpus: int | None) -> Cluster:
         return Cluster(self.nodes)
 
     def train(
@@ -94,7 +94,7 @@ def local_executor(
     """Opens a `LocalExecutor`."""
 
     @contextmanager
-    def opened(logs: Path) -> Iterator[LocalExecutor]:
+    def opened(logs: Path, address: str | None) -> Iterator[LocalExecutor]:
         yield LocalExecutor(logs / "local.log", nodes, make_stepper)
 
     return opened

@@ -17,9 +17,15 @@ from trainable.data.tables import ImageTable
 
 Progress = Callable[[int, int], None]
 
+_OF_SCIKIT_LEARN = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+"""Environment variables that scikit-learn sets when it is imported, where they are not set."""
+
 
 class Preload:
     """Works in a thread of its own while the `with` block runs.
+
+    This thread never sets an environment variable: the C library may move the environment then, and a library that
+    reads it in another thread, as Ray does when it starts, crashes.
 
     Args:
         steps: the trainings to come, whose weights are checked.
@@ -54,6 +60,10 @@ class Preload:
         return self._failed.is_set() or self._stop.is_set()
 
     def __enter__(self) -> Self:
+        import numpy  # noqa: F401  # sets a variable when it is imported
+
+        for name, value in _OF_SCIKIT_LEARN.items():
+            os.environ.setdefault(name, value)
         self._thread.start()
         return self
 

@@ -61,12 +61,12 @@ def run_steps(
     with only_one(planner.paths):
         todo = [planner.identify(step) for step in todo]
         stop = threading.Event()
-        with open_executor(planner.paths.logs) as executor, make_view(executor.terminal) as view:
+        with open_executor(planner.paths.logs, hardware.address) as executor, make_view(executor.terminal) as view:
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
             images = None if hardware.plain else _images(todo, planner)
             with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload) as ahead:
-                cluster = executor.connect(hardware.address, hardware.num_cpus)
+                cluster = executor.connect(hardware.num_cpus)
                 if fresh:
                     ahead.finish()
                     forget(todo, sweeps)

@@ -39,21 +39,20 @@ class RayExecutor:
 
     modules: tuple[str, ...] = ("orchestrator.execution.tuner",)
 
-    def __init__(self, terminal: TextIO, log: Path) -> None:
-        self.terminal, self.log = terminal, log
+    def __init__(self, terminal: TextIO, log: Path, address: str | None) -> None:
+        self.terminal, self.log, self.address = terminal, log, address
         self._references: dict[Future[Any], Any] = {}
 
-    def connect(self, address: str | None, cpus: int | None = None) -> Cluster:
-        """Start Ray on this machine, or join the cluster at `address`.
+    def connect(self, cpus: int | None = None) -> Cluster:
+        """Start Ray on this machine, or join the cluster at the address.
 
         Raises:
             ConfigError: no cluster answers there, or none can be started here.
         """
-        set_environment(local=address is None)
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
-        if address is None:
+        if self.address is None:
             try:
                 ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
                     address="local",
@@ -63,13 +62,13 @@ class RayExecutor:
                 raise ConfigError(f"Ray could not be started here ({_reason(error)}); its log: {self.log}") from error
             _keep_token_private()
         else:
-            _check_address(address)
+            _check_address(self.address)
             try:
-                ray.init(address=address, **quiet)
+                ray.init(address=self.address, **quiet)
             except Exception as error:  # nor for this: connection, version, authentication
                 raise ConfigError(
-                    f"--address {address}: no Ray cluster could be joined ({_reason(error)}); is it running, does this "
-                    "machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
+                    f"--address {self.address}: no Ray cluster could be joined ({_reason(error)}); is it running, does "
+                    "this machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
         return cluster_of(ray.nodes())
 
@@ -144,9 +143,11 @@ def cluster_of(nodes: Sequence[Mapping[str, Any]]) -> Cluster:
 
 
 @contextlib.contextmanager
-def ray_executor(log_folder: Path) -> Iterator[RayExecutor]:
+def ray_executor(log_folder: Path, address: str | None = None) -> Iterator[RayExecutor]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
-    set_environment()
+    set_environment(local=address is None)
+    import ray  # now, since it sets variables, which must not happen in the preload's thread
+
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     sys.stdout.flush()
@@ -157,10 +158,9 @@ def ray_executor(log_folder: Path) -> Iterator[RayExecutor]:
         os.dup2(stream.fileno(), 2)
     terminal = os.fdopen(saved[0], "w", encoding=sys.stdout.encoding or "utf-8", errors="replace", closefd=False)
     try:
-        yield RayExecutor(terminal, log)
+        yield RayExecutor(terminal, log, address)
     finally:
-        if "ray" in sys.modules:
-            sys.modules["ray"].shutdown()
+        ray.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         terminal.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -114,3 +116,33 @@ def test_modules_are_imported_before_and_after(images: list[Path], monkeypatch: 
     with Preload(probe("none"), table, lambda there, wanted: None, stop, ["this"], ["antigravity"]):
         pass
     assert {"this", "antigravity"} <= set(sys.modules)
+
+
+SETTING = """
+import sys, threading
+
+def note(event, arguments):
+    if event in ("os.putenv", "os.unsetenv") and threading.current_thread() is not threading.main_thread():
+        print(arguments[0].decode(), flush=True)
+
+from contextlib import ExitStack
+from pathlib import Path
+from orchestrator.execution.preload import Preload
+from orchestrator.execution.session import ray_executor
+
+sys.addaudithook(note)
+with ExitStack() as stack:
+    executor = stack.enter_context(ray_executor(Path(sys.argv[1])))
+    modules = [*executor.modules, "torch", "orchestrator.reporting.report"]
+    with Preload((), None, lambda there, wanted: None, threading.Event(), last=modules):
+        pass
+    assert "sklearn" in sys.modules
+"""
+
+
+def test_no_variable_is_set_in_the_thread(tmp_path: Path) -> None:
+    """Ray, which reads the environment meanwhile, would crash."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KMP_", "RAY_"))}
+    subprocess.run([sys.executable, "-c", SETTING, str(tmp_path)], env=ours, timeout=120, check=True)
+    (log,) = tmp_path.glob("*.log")
+    assert log.read_text(encoding="utf-8") == ""

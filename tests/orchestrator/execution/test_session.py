@@ -19,7 +19,7 @@ from pathlib import Path
 from orchestrator.execution.session import ray_executor
 
 with ray_executor(Path(sys.argv[1])) as executor:
-    cluster = executor.connect(None, 1)
+    cluster = executor.connect(1)
     import ray
 
     (node,) = ray.nodes()

@@ -30,7 +30,7 @@ from pathlib import Path
 from orchestrator.execution.session import ray_executor
 assert "ray" in sys.modules
 with ray_executor(Path(sys.argv[2])) as running:
-    cpus = running.connect(None, 1).cpus
+    cpus = running.connect(1).cpus
 print("cpus:", cpus)
 """
 
