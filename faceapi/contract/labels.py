@@ -13,6 +13,7 @@ from typing import Any
 from faceapi.contract.settings import FaceApiSettings
 from trainable.base.errors import ConfigError, Problem
 from trainable.base.files import read_json
+from trainable.data.checks import unknown_labels
 from trainable.data.tables import Box, ImageTable, nfc
 
 LABELS = Path(__file__).with_name("labels.json")
@@ -65,20 +66,12 @@ def check_label_options(settings: FaceApiSettings) -> None:
 def label_problems(table: ImageTable, settings: FaceApiSettings) -> list[Problem]:
     """One problem for each row whose label means none of face-api's classes."""
     known = _class_by_label(settings)
-    unknown = {code for code, label in enumerate(table.classes) if _comparable(label) not in known}
-    if not unknown:
-        return []
-    return [
-        Problem(
-            f"label {table.classes[code]!r} is none of face-api's",
-            str(table.csv),
-            line,
-            table.label_column,
-            f"name it with --faceapi-label '{table.classes[code]}=CLASS'",
-        )
-        for line, code in zip(table.lines, table.codes, strict=True)
-        if code in unknown
-    ]
+    return unknown_labels(
+        table,
+        lambda label: _comparable(label) in known,
+        "is none of face-api's",
+        lambda label: f"name it with --faceapi-label '{label}=CLASS'",
+    )
 
 
 def labelled(table: ImageTable, settings: FaceApiSettings) -> list[LabelledRow]:

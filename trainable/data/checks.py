@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trainable.base.config import PARTS
@@ -45,18 +45,24 @@ def _label_problems(tables: Mapping[str, ImageTable]) -> list[Problem]:
 
 
 def _unknown_labels(table: ImageTable, train: ImageTable, classes: list[str]) -> list[Problem]:
-    unknown = {code for code, label in enumerate(table.classes) if label not in classes}
+    hint = f"{train.csv.name}, column '{train.label_column}', has: {', '.join(classes)}"
+    return unknown_labels(table, lambda label: label in classes, "is not in the training data", lambda label: hint)
+
+
+def unknown_labels(
+    table: ImageTable, known: Callable[[str], bool], complaint: str, hint: Callable[[str], str]
+) -> list[Problem]:
+    """One problem for each row whose label is not known.
+
+    Args:
+        complaint: what is wrong with such a label; follows the label.
+        hint: what to do about a label.
+    """
+    unknown = {code: label for code, label in enumerate(table.classes) if not known(label)}
     if not unknown:
         return []
-    known = ", ".join(classes)
     return [
-        Problem(
-            f"label {table.classes[code]!r} is not in the training data",
-            str(table.csv),
-            line,
-            table.label_column,
-            f"{train.csv.name}, column '{train.label_column}', has: {known}",
-        )
+        Problem(f"label {unknown[code]!r} {complaint}", str(table.csv), line, table.label_column, hint(unknown[code]))
         for line, code in zip(table.lines, table.codes, strict=True)
         if code in unknown
     ]
