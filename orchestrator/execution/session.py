@@ -146,8 +146,6 @@ def cluster_of(nodes: Sequence[Mapping[str, Any]]) -> Cluster:
 def ray_executor(log_folder: Path, address: str | None = None) -> Iterator[RayExecutor]:
     """Descriptors 1 and 2 go to a new file in `log_folder` until the block ends; then Ray is shut down."""
     set_environment(local=address is None)
-    import ray  # now, since it sets variables, which must not happen in the preload's thread
-
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / f"{datetime.now():%Y%m%d-%H%M%S}.log"
     sys.stdout.flush()
@@ -158,9 +156,13 @@ def ray_executor(log_folder: Path, address: str | None = None) -> Iterator[RayEx
         os.dup2(stream.fileno(), 2)
     terminal = os.fdopen(saved[0], "w", encoding=sys.stdout.encoding or "utf-8", errors="replace", closefd=False)
     try:
-        yield RayExecutor(terminal, log, address)
+        import ray  # now, since it sets environment variables, which must not happen beside the preload's thread
+
+        try:
+            yield RayExecutor(terminal, log, address)
+        finally:
+            ray.shutdown()
     finally:
-        ray.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         terminal.flush()
