@@ -42,7 +42,7 @@ from orchestrator.planning.weights import imagenet_file, imagenet_remark
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
-from orchestrator.sweeps.sweep import Sweep, plan_sweep
+from orchestrator.sweeps.sweep import Sweep, left_to_do, plan_sweep
 from search_spaces.runbook import Experiment
 from trainable.base.command_line import option
 from trainable.base.errors import ConfigError
@@ -90,7 +90,7 @@ def plan(
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
     console = Console()
     print_plan(console, steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
-    todo = _todo(steps, sweeps)
+    todo = left_to_do(steps, sweeps)
     _check_room(todo, planner, Hardware(), console)
     remark = imagenet_remark() if _wants_imagenet(todo) else None
     if remark:
@@ -166,7 +166,7 @@ def _run(
     fresh: bool,
     verbose: bool,
 ) -> int:
-    console, todo = Console(), _todo(steps, sweeps)
+    console, todo = Console(), left_to_do(steps, sweeps)
     _check_room(todo, planner, hardware, console)
     if _wants_imagenet(todo):
         _fetch_imagenet(console)
@@ -184,10 +184,6 @@ def _run(
         write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     return outcome.exit_code
-
-
-def _todo(steps: Sequence[Step], sweeps: Sequence[Sweep]) -> list[Step]:
-    return [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
 
 
 def _check_room(todo: Sequence[Step], planner: Planner, hardware: Hardware, console: Console) -> None:

@@ -18,7 +18,7 @@ from orchestrator.execution.view import MakeView
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import Step, trainings
 from orchestrator.sweeps.confirmation import to_confirm
-from orchestrator.sweeps.sweep import Sweep
+from orchestrator.sweeps.sweep import Sweep, left_to_do
 from trainable.base.errors import Failure
 from trainable.data.tables import ImageTable, distinct_images
 
@@ -55,7 +55,7 @@ def run_steps(
         ConfigError: before a result is touched: weights, cluster or resources are unavailable, or another run writes
             to the same folder.
     """
-    todo = [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
+    todo = left_to_do(steps, sweeps)
     if not todo and not any(sweep.unchosen or to_confirm(sweep, planner) for sweep in sweeps):
         return Outcome({}, False)
     with only_one(planner.paths):

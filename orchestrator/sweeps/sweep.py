@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.planning.planner import Planner
-from orchestrator.planning.steps import Run, Trial
+from orchestrator.planning.steps import Run, Step, Trial
 from orchestrator.sweeps.configurations import configurations, extremes, to_config
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.search_log import SearchLog
@@ -69,6 +70,12 @@ class Sweep:
         """The names that the trials still to be chosen will have."""
         first = len(self.members)
         return [f"{self.name}#{number}" for number in range(first, first + self.unchosen)]
+
+
+def left_to_do(steps: Sequence[Step], sweeps: Sequence[Sweep]) -> list[Step]:
+    """Those of the steps and of the sweeps' trials that are not done. Trials that a search has still to choose are not
+    among them."""
+    return [step for step in (*steps, *(trial for sweep in sweeps for trial in sweep.trials)) if step.to_do]
 
 
 def plan_sweep(
