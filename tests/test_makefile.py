@@ -25,11 +25,16 @@ fi
 """
 
 
+OF_MAKE = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")
+"""What `make test` hands to the tests; with them a make behaves like a part of another one."""
+
+
 def make(folder: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     places = os.environ["PATH"] if path is None else f"{path}:{os.environ['PATH']}"
+    ours = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     return subprocess.run(
         ["make", *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PATH": places},
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False, env={**ours, "PATH": places},
     )  # fmt: skip
 
 

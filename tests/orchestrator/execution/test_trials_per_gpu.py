@@ -32,7 +32,7 @@ from trainable.base.errors import ConfigError
 def executor(ray_token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
     """On a Ray that has a GPU, as far as Ray knows."""
     ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, object_store_memory=100 * 2**20)
-    yield RayExecutor(sys.stdout, tmp_path_factory.mktemp("logs") / "ray.log")
+    yield RayExecutor(sys.stdout, tmp_path_factory.mktemp("logs") / "ray.log", address=None)
     ray.shutdown()
 
 
