@@ -12,6 +12,9 @@ from trainable.run.history import TrialHistory
 class RunEvents(Protocol):
     """Hears of everything that happens to a piece of work, which is known by its name. Called from any thread."""
 
+    def waiting(self, name: str, seconds: int, why: str) -> None:
+        """The work has waited for a process for so many seconds; `why` is a clause."""
+
     def started(self, name: str) -> None:
         """The work has begun, or goes on after a pause or a failure."""
 
@@ -36,6 +39,10 @@ class Listeners:
 
     def __init__(self, listeners: Sequence[RunEvents]) -> None:
         self.listeners = listeners
+
+    def waiting(self, name: str, seconds: int, why: str) -> None:
+        for listener in self.listeners:
+            listener.waiting(name, seconds, why)
 
     def started(self, name: str) -> None:
         for listener in self.listeners:
@@ -64,6 +71,9 @@ class Listeners:
 
 class NoEvents:
     """Hears everything and does nothing: the base of listeners that need only some events."""
+
+    def waiting(self, name: str, seconds: int, why: str) -> None:
+        pass
 
     def started(self, name: str) -> None:
         pass
