@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,11 +21,13 @@ def run() -> None:
 
     Everything is imported within, so that Ctrl-C ends the first seconds, too, in one word and with 130.
     """
+    forget_working_folder()
     try:
         from orchestrator.cli.terminal import restore_terminal
         from trainable.base.command_line import run_app
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            print("interrupted", file=sys.stderr)
         sys.exit(130)
 
     def load() -> App:
@@ -32,6 +36,14 @@ def run() -> None:
         return load_app()
 
     sys.exit(run_app(load, sys.argv[1:], restore_terminal))
+
+
+def forget_working_folder() -> None:
+    """Take the working folder off the path, where `python -m` puts it first: a file there may have the name of a module
+    that is imported from elsewhere. A checkout that is the working folder stays."""
+    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 (before any import)
+    if os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir) != home:
+        del sys.path[0]
 
 
 if __name__ == "__main__":

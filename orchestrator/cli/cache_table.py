@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.cli.terminal import say
 from orchestrator.planning.room import size_text
 from trainable.base.errors import ConfigError
 from trainable.base.files import read_json
+from trainable.base.text import visible
 from trainable.cache.folder import (
     ABOUT,
     LIMIT_VARIABLE,
@@ -98,12 +99,8 @@ def print_cache(console: Console) -> None:
         for group in groups:
             used = f"{datetime.fromtimestamp(group.used):%Y-%m-%d %H:%M}"
             counts = (f"{group.rows:,}", f"{group.files:,}", size_text(group.size))
-            table.add_row(group.what, escape(group.made_by), *counts, used)
+            table.add_row(visible(group.what), visible(group.made_by), *counts, used)
         console.print(table)
     total = size_text(sum(group.size for group in groups)) if groups else "nothing"
-    _say(console, f"{total} of at most {size_text(limit)} in {root}")
-    _say(console, f"${ROOT_VARIABLE} and ${LIMIT_VARIABLE} change folder and limit; `cache --clear` deletes all of it")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(escape(text), highlight=False, soft_wrap=True)
+    say(console, f"{total} of at most {size_text(limit)} in {root}")
+    say(console, f"${ROOT_VARIABLE} and ${LIMIT_VARIABLE} change folder and limit; `cache --clear` deletes all of it")

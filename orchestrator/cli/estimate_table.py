@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.terminal import say
 from orchestrator.planning.steps import Step, trainings
 from orchestrator.reporting.formats import duration
 from orchestrator.sweeps.estimate import START_UP, Load, confirmation_load, fixed_load, planned_trials, sweep_load
@@ -35,11 +36,11 @@ def print_estimate(console: Console, steps: Sequence[Step], sweeps: Sequence[Swe
             f"{again.trials}", f"{again.epochs}", _time(again, speed),
         )  # fmt: skip
     console.print(table)
-    console.print(
+    say(
+        console,
         f"about {_time(total, speed, START_UP)} in all: {speed.slots} trials at once, "
         f"{speed.images_per_second:.0f} images/s each (measured on this {speed.device})",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    )
 
 
 def _time(load: Load, speed: Speed, more: float = 0.0) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
-from rich.markup import escape
 
 from faceapi.contract.settings import FaceApiSettings
 from faceapi.setup import prepare
+from orchestrator.cli.terminal import say
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.settings import Settings
@@ -29,7 +29,7 @@ def show_setup(settings: FaceApiSettings, paths: ProjectPaths, console: Console)
     evaluator = prepare(settings, paths.faceapi_baseline)
     node = shutil.which("node") or "not on the PATH (needed by --faceapi-engine node and --faceapi-script only)"
     for name, value in (("engine", evaluator.engine), ("weights", evaluator.models), ("node", node)):
-        console.print(f"{name + ':':9}{escape(str(value))}", highlight=False, soft_wrap=True)
+        say(console, f"{name + ':':9}{value}")
 
 
 def show_comparison(
@@ -66,5 +66,6 @@ def show_comparison(
         ]
         if len(found.differences) > SHOWN:
             lines.append(f"    ... and {len(found.differences) - SHOWN} more")
-        console.print(escape("\n".join(lines)), highlight=False, soft_wrap=True)
+        for line in lines:
+            say(console, line)
     return agree

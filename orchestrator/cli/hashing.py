@@ -28,7 +28,7 @@ def hashing_bar(console: Console, clock: Callable[[], float] = time.monotonic) -
     from rich.progress import Progress as Bars
 
     bars = Bars(
-        TextColumn("hashing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("hashing images", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console, transient=True,
     )  # fmt: skip
     task, began = bars.add_task("images", total=None), clock()

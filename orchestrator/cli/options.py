@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ class Machine:
     """Where things run; none of it changes what is computed."""
 
     address: Annotated[
-        str | None, option("An existing Ray cluster: host:port, or auto.", env_var="RAY_ADDRESS", metavar="HOST:PORT")
+        str | None, option("An existing Ray cluster: host:port, or auto. Default: $RAY_ADDRESS.", metavar="HOST:PORT")
     ] = None
     device: Annotated[str, option("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))] = "auto"
     num_cpus: Annotated[int | None, whole("CPUs of the Ray started here. Default: all.")] = None
@@ -142,8 +143,14 @@ class Machine:
     @property
     def hardware(self) -> Hardware:
         """Raises ConfigError where a value is out of range or two contradict each other."""
+        address = os.environ.get("RAY_ADDRESS") if self.address is None else self.address
+        if address and self.address is None and self.num_cpus:  # `Hardware` would speak of --address
+            raise ConfigError(
+                f"--num-cpus is for a Ray that is started here; the cluster at $RAY_ADDRESS={address} has its own "
+                "(unset RAY_ADDRESS to start one here)"
+            )
         return Hardware(
-            address=self.address or None,  # an empty $RAY_ADDRESS is none
+            address=address or None,  # an empty one is none
             device=self.device,
             workers=self.workers,
             num_cpus=self.num_cpus,

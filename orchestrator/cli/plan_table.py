@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.cli.terminal import say, styled
 from orchestrator.planning.steps import Step, TrainingStep
+from trainable.base.text import one_line
 
 _COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
 
@@ -34,12 +35,12 @@ def print_plan(console: Console, steps: Sequence[Step], *, running: bool, more: 
             "/".join(map(str, step.rows)),
             str(step.config.epochs) if isinstance(step, TrainingStep) else "–",
             str(step.config.batch) if isinstance(step, TrainingStep) else "–",
-            f"[{_COLOURS[step.status]}]{step.status}[/]",
-            escape(step.why),
+            styled((step.status, _COLOURS[step.status])),
+            one_line(step.why),
         )
     console.print(table)
     if running:
-        console.print("a run is writing here now: what is not done may be under way", highlight=False, soft_wrap=True)
+        say(console, "a run is writing here now: what is not done may be under way")
     names = " ".join(step.name for step in steps if step.to_do)
     todo = ", ".join([names, *more] if names else more)
-    console.print(f"to run: {todo}" if todo else "nothing to run: all done", highlight=False, soft_wrap=True)
+    say(console, f"to run: {todo}" if todo else "nothing to run: all done")

@@ -8,13 +8,26 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
 
-from orchestrator.cli.terminal import restore_terminal
+from orchestrator.cli.terminal import restore_terminal, say, styled
 from orchestrator.planning.steps import Confirmation, Step, TrainingStep, Trial
 from trainable.base.errors import Failure
+from trainable.base.text import one_line
 from trainable.run.history import TrialHistory, epoch_line
+
+
+class _Note(ProgressColumn):
+    """A task's note, which is a `styled` text: what it says may come from anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+    def render(self, task: Task) -> Text:
+        note: Text = task.fields["note"]
+        return note
 
 
 class ProgressView:
@@ -27,14 +40,15 @@ class ProgressView:
         self.console, self.verbose = console, verbose
         self.failures: dict[str, Failure] = {}
         self._lock = threading.Lock()
+        self._draws = console.is_terminal and not console.is_dumb_terminal
         self._bars = Progress(
-            TextColumn("{task.description:<17}"),
+            TextColumn("{task.description:<17}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.completed:>4.0f}/{task.total:<4.0f}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            _Note(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not self._draws,
             redirect_stdout=False,  # Ray prints what actors say there
             redirect_stderr=False,
         )
@@ -62,22 +76,22 @@ class ProgressView:
                 shared.setdefault(f"{step.experiment.name} {kind}", []).append(step.name)
                 continue
             total = step.config.epochs if isinstance(step, TrainingStep) else step.rows[0]
-            self._own[step.name] = self._bars.add_task(step.name, total=total, note="waiting", start=False)
+            self._own[step.name] = self._bars.add_task(step.name, total=total, note=styled("waiting"), start=False)
         for name in unchosen:
             shared.setdefault(f"{name.partition('#')[0]} sweep", []).append(name)
         for title, names in shared.items():
-            task = self._bars.add_task(title, total=len(names), note="waiting", start=False)
+            task = self._bars.add_task(title, total=len(names), note=styled("waiting"), start=False)
             self._shared |= dict.fromkeys(names, task)
 
     def say(self, text: str) -> None:
-        self.console.print(escape(text), highlight=False, soft_wrap=True)
+        say(self.console, text)
 
     def decoded(self, there: int, wanted: int) -> None:
         with self._lock:
             if there < wanted and self._images is None:
-                self._images = self._bars.add_task("images", total=wanted, note="decoding")
+                self._images = self._bars.add_task("images", total=wanted, note=styled("decoding"))
             if self._images is not None:
-                note = "decoding" if there < wanted else "[green]decoded[/]"
+                note = styled("decoding" if there < wanted else ("decoded", "green"))
                 self._bars.update(self._images, completed=there, note=note)
 
     # -- events
@@ -89,14 +103,14 @@ class ProgressView:
         task = self._shared.get(name, self._own.get(name))
         assert task is not None
         self._bars.start_task(task)
-        self._bars.update(task, note="")
-        if name in self._own and not self.console.is_terminal:
+        self._bars.update(task, note=styled(""))
+        if name in self._own and not self._draws:
             self.say(f"{name}: started")
 
     def epoch(self, name: str, row: Mapping[str, Any]) -> None:
         note = f"stage {row['stage']}  val F1 {row['val_macro_f1']:.4f}"
         if name in self._own:
-            self._update(name, completed=row["epoch"], note=note)
+            self._update(name, completed=row["epoch"], note=styled(note))
         if self.verbose:
             self.say(f"{name}: {epoch_line(row, row['epochs'])}")
 
@@ -110,9 +124,9 @@ class ProgressView:
         if name in self._shared:
             self._trial_ended(name, "done")
             return
-        self._update(name, note="[green]done[/]")
+        self._update(name, note=styled(("done", "green")))
         self._bars.stop_task(self._own[name])
-        if not self.console.is_terminal:
+        if not self._draws:
             self.say(f"{name}: done")
 
     def stopped(self, name: str, why: str, history: TrialHistory | None) -> None:
@@ -121,14 +135,14 @@ class ProgressView:
     def failed(self, name: str, failure: Failure) -> None:
         self.failures[name] = failure
         if name in self._own:
-            self._update(name, note="[red]failed[/]")
+            self._update(name, note=styled(("failed", "red")))
             self._bars.stop_task(self._own[name])
-        self.say(f"{name}: failed: {failure.message}")
+        self.say(f"{name}: failed: {one_line(failure.message)}")
 
     def _update(self, name: str, **fields: Any) -> None:
         self._bars.update(self._own[name], **fields)
 
     def _trial_ended(self, name: str, how: str) -> None:
-        self._bars.update(self._shared[name], advance=1, note=escape(f"{name}: {how}"))
-        if self.verbose or not self.console.is_terminal:
-            self.say(f"{name}: {how}")
+        self._bars.update(self._shared[name], advance=1, note=styled(f"{name}: {one_line(how)}"))
+        if self.verbose or not self._draws:
+            self.say(f"{name}: {one_line(how)}")

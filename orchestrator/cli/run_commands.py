@@ -26,7 +26,7 @@ from orchestrator.cli.options import (
     Verbose,
 )
 from orchestrator.cli.plan_table import print_plan
-from orchestrator.cli.terminal import say
+from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.cli.tool_commands import refresh_report, write_report
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.lock import is_running
@@ -88,7 +88,7 @@ def plan(
     options = search.options(sweep)
     settings = Settings(training.recipe(), faceapi.settings)
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
-    console = Console()
+    console = Terminal()
     print_plan(console, steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
     todo = left_to_do(steps, sweeps)
     _check_room(todo, planner, Hardware(), console)
@@ -142,7 +142,7 @@ def _plan(
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
     inputs = check_inputs(experiments, settings, paths)
-    planner = Planner(inputs, settings, paths, partial(hashing_bar, Console()))
+    planner = Planner(inputs, settings, paths, partial(hashing_bar, Terminal()))
     steps = planner.plan(experiments, fresh=fresh)
     if options is None:
         return planner, steps, []
@@ -166,22 +166,24 @@ def _run(
     fresh: bool,
     verbose: bool,
 ) -> int:
-    console, todo = Console(), left_to_do(steps, sweeps)
+    console, todo = Terminal(), left_to_do(steps, sweeps)
     _check_room(todo, planner, hardware, console)
     if _wants_imagenet(todo):
         _fetch_imagenet(console)
     from orchestrator.cli.progress import ProgressView
+    from orchestrator.execution.interrupts import hangups_held_back
     from orchestrator.execution.runner import run_steps
 
     def make_view(terminal: TextIO) -> ProgressView:
-        look = Console(file=terminal, force_terminal=console.is_terminal, width=console.width)
+        look = Terminal(file=terminal, force_terminal=console.is_terminal, width=console.width)
         return ProgressView(look, verbose=verbose)
 
     preload = ["orchestrator.reporting.report"]
-    outcome = run_steps(steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload)
-    _report_sweeps(sweeps, planner, console, alone=not steps)
-    if steps:
-        write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
+    with hangups_held_back():
+        outcome = run_steps(steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload)
+        _report_sweeps(sweeps, planner, console, alone=not steps)
+        if steps:
+            write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     return outcome.exit_code
 
@@ -240,4 +242,4 @@ def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -
         say(console, f"interrupted; go on with: python -m orchestrator {again}")
     elif outcome.failures:
         names = ", ".join(outcome.failures)
-        console.print(f"[red]failed:[/] {names}; the same command tries again", highlight=False, soft_wrap=True)
+        say(console, styled(("failed:", "red"), f" {names}; the same command tries again"))

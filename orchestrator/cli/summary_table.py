@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from orchestrator.cli.terminal import say, styled
 from orchestrator.reporting.formats import METHODS, duration, percent, score
 from orchestrator.reporting.results import Result
 
@@ -41,14 +42,14 @@ def print_summary(console: Console, results: Sequence[Result]) -> None:
             duration(result.seconds),
         )
     console.print(table)
-    console.print(_LEGEND, highlight=False, soft_wrap=True)
+    console.print(_LEGEND, soft_wrap=True)
     for result in results:
         for note in result.notes:
-            console.print(f"[yellow]{result.experiment.name}[/]: {escape(note)}", highlight=False, soft_wrap=True)
+            say(console, styled((result.experiment.name, "yellow"), f": {note}"))
 
 
-def _pair(ours: float | None, published: float | None, form: Callable[[float | None], str]) -> str:
-    return form(ours) if published is None else f"{form(ours)}\n[dim]{form(published)}[/]"
+def _pair(ours: float | None, published: float | None, form: Callable[[float | None], str]) -> str | Text:
+    return form(ours) if published is None else Text.assemble(form(ours), "\n", (form(published), "dim"))
 
 
 def _plain(value: int | None) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
-
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.cli.terminal import say, styled
+from orchestrator.reporting.formats import spread
 from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow
+from trainable.base.text import one_line, visible
 
 SHOWN = 8
 
@@ -19,28 +19,29 @@ def print_sweep(console: Console, result: SweepResult) -> None:
     sweep = result.sweep
     trials = sorted(result.trials, key=_order)
     finished = sum(trial.record.finished for trial in trials)
-    console.print(f"\n[bold]{sweep.name}[/]: sweep {escape(sweep.options.space)}, {len(trials)} trials, "
-                  f"{finished} to the end", highlight=False, soft_wrap=True)  # fmt: skip
+    heading = f": sweep {sweep.options.space}, {len(trials)} trials, {finished} to the end"
+    console.print()
+    say(console, styled((sweep.name, "bold"), heading))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("#", justify="right")
     for name in sweep.parameters:
-        table.add_column(name, justify="right")
+        table.add_column(visible(name), justify="right")
     for name in ("Ep.", "val F1"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Ended", overflow="fold")
     for trial in trials[:SHOWN]:
         table.add_row(
-            f"{trial.number}", *(f"{value}" for value in trial.values.values()), f"{len(trial.record.history)}",
+            f"{trial.number}",
+            *(visible(f"{value}") for value in trial.values.values()),
+            f"{len(trial.record.history)}",
             "–" if trial.record.history.best is None else f"{trial.record.history.best:.4f}",
-            escape(trial.record.why) + (" (default)" if trial.number == 0 else ""),
+            one_line(trial.record.why) + (" (default)" if trial.number == 0 else ""),
         )  # fmt: skip
     console.print(table)
     if len(trials) > SHOWN:
-        console.print(
-            f"and {len(trials) - SHOWN} more in reports/sweeps/{sweep.experiment.folder}.csv", highlight=False
-        )
+        say(console, f"and {len(trials) - SHOWN} more in reports/sweeps/{sweep.experiment.folder}.csv")
     for line in conclusions(result):
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        say(console, one_line(line))
 
 
 def conclusions(result: SweepResult) -> list[str]:
@@ -68,7 +69,8 @@ def _sentence(found: Confirmed) -> str:
 
 
 def _mean_sd(values: tuple[float, ...]) -> str:
-    return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
+    mean, deviation = spread(values)
+    return f"{mean:.4f} ± {deviation:.4f}"
 
 
 def _order(trial: TrialRow) -> tuple[bool, float, int]:

@@ -1,20 +1,45 @@
-"""What is written to the terminal besides tables."""
+"""The terminal of all commands: text appears on it as it is, and nothing that happens to it ends a run."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
+
+from trainable.base.streams import unbreakable
+from trainable.base.text import visible
 
 SHOW_CURSOR = b"\x1b[?25h"
 
 
-def say(console: Console, text: str) -> None:
-    """Print a sentence literally: without markup, colours or line breaks of rich's."""
-    console.print(escape(text), highlight=False, soft_wrap=True)
+class Terminal(Console):
+    """A console without rich's own languages: `[old]` is no markup, `:100:` no emoji, and `\\x1b` is four characters.
+
+    Colours are given as `styled` texts.
+    """
+
+    def __init__(self, file: TextIO | None = None, **more: Any) -> None:
+        file = None if file is None else unbreakable(file)
+        super().__init__(file=file, markup=False, emoji=False, highlight=False, **more)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What rich calls with every string that is printed, in tables and elsewhere."""
+        return super().render_str(visible(text, keep="\n"), **options)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """One line of texts, and of pairs of a text and its style, all of them shown literally."""
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((visible(text), style) for text, style in pairs))
+
+
+def say(console: Console, text: str | Text) -> None:
+    """Print a sentence literally, in one line however long it is."""
+    console.print(styled(text) if isinstance(text, str) else text, soft_wrap=True)
 
 
 def restore_terminal() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.cli.options import FaceApi, Project
-from orchestrator.cli.terminal import say
+from orchestrator.cli.terminal import Terminal, say
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.selection import select
 from search_spaces.runbook import EXPERIMENTS
@@ -24,7 +24,7 @@ def report(*, project: Project = Project()) -> None:
         raise ConfigError(f"{paths.output}: no such folder; nothing to report on")
     if not (paths.root / "data_shared").is_dir() and not any(_has_results(paths)):
         raise ConfigError(f"{paths.output}: holds neither data_shared/ nor results (--project-root, --output-root)")
-    write_report(paths, Console(), {})
+    write_report(paths, Terminal(), {})
 
 
 def faceapi(
@@ -41,9 +41,9 @@ def faceapi(
     if not paths.root.is_dir():
         raise ConfigError(f"--project-root {paths.root}: no such folder")
     if not compare:
-        show_setup(faceapi.settings, paths, Console())
+        show_setup(faceapi.settings, paths, Terminal())
         return 0
-    return 0 if show_comparison(select(["faceapi_*"]), faceapi.settings, paths, Console(), sample) else 1
+    return 0 if show_comparison(select(["faceapi_*"]), faceapi.settings, paths, Terminal(), sample) else 1
 
 
 def demo_data(
@@ -59,14 +59,15 @@ def demo_data(
 
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root}: is a file, but must be a folder")
-    print("drawing faces; this takes some seconds", flush=True)
+    console = Terminal()
+    say(console, "drawing faces; this takes some seconds")
     try:
         summary = write_demo(root, seed)
     except FileExistsError as error:
         raise ConfigError(str(error)) from error
     write_json(root / "recipe.json", RECIPE)
     done = "drawn" if summary.created else "there already"
-    print(f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
+    say(console, f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
 
 
 def cache(*, clear: Annotated[bool, flag("Delete all of it; what is needed is made again.")] = False) -> None:
@@ -77,9 +78,9 @@ def cache(*, clear: Annotated[bool, flag("Delete all of it; what is needed is ma
 
     if clear:
         root = usable_root()
-        print(f"{size_text(delete(root))} freed: {root}")
+        say(Terminal(), f"{size_text(delete(root))} freed: {root}")
     else:
-        print_cache(Console())
+        print_cache(Terminal())
 
 
 def _has_results(paths: ProjectPaths) -> list[bool]:

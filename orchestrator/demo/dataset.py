@@ -175,7 +175,7 @@ def _marker(seed: int, size: DemoSize) -> str:
 def _marker_of(folder: Path) -> str | None:
     try:
         return (folder / MARKER).read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: not UTF-8, so not ours
         return None
 
 

@@ -5,24 +5,37 @@ This module imports nothing heavy, because `plan` writes durations too.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 METHODS = {"faceapi": "FaceAPI", "probe": "Probe", "finetune": "Finetune"}
 
 
 def score(value: float | None) -> str:
-    """Write a macro-F1 with four decimals, as the runbook does."""
+    """Write a macro-F1 with four decimals, as the runbook does; "nan" where it is not a number."""
     return "–" if value is None else f"{value:.4f}"
 
 
 def percent(value: float | None) -> str:
     """Write a fraction as a percentage with two decimals, as the runbook does."""
-    return "–" if value is None else f"{100 * value:.2f}%"
+    if value is None or not math.isfinite(value):
+        return score(value)
+    return f"{100 * value:.2f}%"
 
 
 def duration(seconds: float | None) -> str:
     """Write seconds as "41 s", "3:07" or "1:02:03"."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "–"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} s"
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and the standard deviation with n - 1 in the denominator; NaN where they do not exist."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return (values[0] if len(values) == 1 else math.nan), math.nan
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

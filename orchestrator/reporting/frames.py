@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
+from orchestrator.sweeps.result_files import read_csv_text
+from trainable.base.errors import ExperimentError, Problem
 from trainable.base.files import write_text
 
 DECIMALS = 6
@@ -14,22 +17,27 @@ DECIMALS = 6
 def read_rows(path: Path) -> pd.DataFrame:
     """Read a CSV as text: labels such as `NA`, `007` and the empty string stay as they are.
 
-    The file is UTF-8, with or without BOM. Python's csv reader parses it (pandas' own parser fills up short rows with
-    empty cells, so that they could not be noticed).
+    Python's csv reader parses it (pandas' own parser fills up short rows with empty cells, so that they could not be
+    noticed).
 
     Returns:
         One row per row of the file, one column of strings per name in the header.
 
     Raises:
-        OSError: the file cannot be opened; FileNotFoundError where it is missing.
-        ValueError: the file is empty or no UTF-8, or a row has not as many cells as the header.
+        FileNotFoundError: there is none.
+        ExperimentError: the file is not readable (`result_files.read_csv_text`), or a row has not as many cells as the
+            header. The message names the file.
     """
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", engine="python")
+    text = io.StringIO(read_csv_text(path), newline="")
+    try:
+        rows = pd.read_csv(text, dtype=str, keep_default_na=False, engine="python")
+    except ValueError as error:
+        raise ExperimentError(f"{path}: {error}") from error
     if not isinstance(rows.index, pd.RangeIndex):  # pandas took the first column of rows that are too long for an index
-        raise ValueError(f"{path.name}: the rows have more cells than the header")
+        raise ExperimentError(f"{path}: the rows have more cells than the header")
     short = rows.isna().any(axis=1)
     if short.any():
-        raise ValueError(f"{path.name}, row {short.argmax() + 2}: has fewer cells than the header")
+        raise ExperimentError(str(Problem("has fewer cells than the header", str(path), int(short.argmax()) + 2)))
     return rows
 
 

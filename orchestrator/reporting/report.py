@@ -17,6 +17,7 @@ from orchestrator.reporting.results import Result
 from orchestrator.reporting.summary import summary_table
 from orchestrator.reporting.sweep_page import sweep_sections
 from trainable.base.files import write_text
+from trainable.base.text import visible
 
 DETAILS = ("cm_counts", "cm_row_normalized", "per_class_metrics")
 CORNER = "true\\pred"
@@ -54,8 +55,9 @@ def _write_details(paths: ProjectPaths, result: Result) -> None:
 
 def _page(paths: ProjectPaths, results: Sequence[Result], present: Sequence[Result]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("orchestrator.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=jinja2.PackageLoader("orchestrator.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+    )  # fmt: skip
     environment.filters |= {"score": score, "percent": percent, "duration": duration}
     template = environment.get_template("index.html.j2")
     return template.render(

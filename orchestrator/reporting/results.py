@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,11 +16,15 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.reporting import faceapi_counts
 from orchestrator.reporting.class_tables import confusion_table, per_class_table
 from orchestrator.reporting.frames import read_rows
+from orchestrator.sweeps.result_files import number_in, read_object
 from search_spaces.runbook import EXPERIMENTS, Experiment
+from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json
 from trainable.base.paths import PREDS_COLUMNS
+from trainable.base.text import one_line
 
 LABELS = PREDS_COLUMNS[1:]
+_SCORES = {"val_macro_f1": "macro-F1 (val)", "test_macro_f1": "macro-F1 (test)", "test_top1": "Top-1 (test)"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Result:
     Two results are equal when they are in all but the frames.
 
     Attributes:
+        notes: what there is to say of it, each in one line of a sensible length.
         classes: the classes in the order of the tables; for FaceAPI the labels of the matched rows, sorted.
         predictions: a row per test row, with the labels `true` and `pred`; for FaceAPI the matched rows only.
         row_counts: FaceAPI's rows by outcome (`faceapi_counts.count_rows`); empty for the others.
@@ -84,20 +90,47 @@ def _result(experiment: Experiment, paths: ProjectPaths, failure: str | None) ->
     notes = [f"failed: {failure}"] if failure else []
     left = _unfinished(experiment, paths)
     if left and not manifest:  # other files there are of a run that was replaced
-        return Result(experiment, notes=(*notes, left))
+        return Result(experiment, notes=_lines([*notes, left]))
     read = _mobilenet if experiment.trains else _faceapi
     try:
         values = read(experiment, paths, manifest)
     except FileNotFoundError:
-        return Result(experiment, notes=tuple(notes))
+        return Result(experiment, notes=_lines(notes))
+    except ExperimentError as error:
+        return Result(experiment, notes=_lines([*notes, f"its files are not readable: {error}"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Result(experiment, notes=(*notes, f"its files are not readable ({type(error).__name__}: {error})"))
+        return Result(
+            experiment, notes=_lines([*notes, f"its files are not readable: {type(error).__name__}: {error}"])
+        )
     if failure or left:
         notes += [left] if left else []
         notes.append(f"the figures are of an earlier run ({manifest.get('finished', 'unknown date')})")
     elif not manifest:
-        notes.append("no manifest: not a result of this program, or an unfinished one")
-    return Result(experiment, seconds=manifest.get("seconds"), notes=(*notes, *values.pop("notes")), **values)
+        notes.append("no manifest: made by something else, or unfinished")
+    notes += [*values.pop("notes"), *_not_numbers(values), *_one_class(values["predictions"])]
+    return Result(experiment, seconds=_seconds(manifest), notes=_lines(notes), **values)
+
+
+def _lines(notes: Iterable[Any]) -> tuple[str, ...]:
+    """Each note in one line, and none of them twice."""
+    return tuple(dict.fromkeys(one_line(str(note)) for note in notes))
+
+
+def _seconds(manifest: Mapping[str, Any]) -> float | None:
+    seconds = manifest.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _not_numbers(values: Mapping[str, Any]) -> list[str]:
+    """A training that diverged leaves NaN."""
+    return [f"{said}: not a number" for name, said in _SCORES.items() if not math.isfinite(values.get(name, 0.0))]
+
+
+def _one_class(predictions: pd.DataFrame) -> list[str]:
+    """A model that answers the same whatever it sees, although the rows are of several classes."""
+    answers = predictions["pred"].unique()
+    alike = len(answers) == 1 and predictions["true"].nunique() > 1
+    return [f"predicts one class only: {answers[0]}"] if alike else []
 
 
 def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
@@ -116,26 +149,26 @@ def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
 
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
     run = paths.run(experiment)
-    val, test = (_json(path) for path in (run.val_metrics, run.test_metrics))
+    val, test = read_object(run.val_metrics), read_object(run.test_metrics)
     predictions = _labels(read_rows(run.test_preds), *LABELS)
     found = set(predictions.to_numpy().flat)
     # A folder of the runbook's own script has neither classes.json nor more than macro_f1 for certain.
-    classes = tuple(_json(run.classes)["classes"] if run.classes.exists() else sorted(found))
+    classes = _classes(run.classes) if run.classes.exists() else tuple(sorted(found))
     strange = found.difference(classes)
     if strange:
-        raise ValueError(f"{run.test_preds.name} has {', '.join(sorted(map(repr, strange)))}, {run.classes.name} not")
+        raise ExperimentError(f"{run.test_preds} has {', '.join(sorted(map(repr, strange)))}, {run.classes.name} not")
     config = manifest.get("config", {})
     corrupt = [path for part in manifest.get("corrupt_images", {}).values() for path in part]
-    notes = list(manifest.get("fallbacks", []))
+    notes = [*manifest.get("notes", []), *manifest.get("fallbacks", [])]
     if corrupt:
         notes.append(f"{len(corrupt)} corrupt image(s) as black patches: {', '.join(corrupt[:3])}{_more(corrupt)}")
     return {
         "epochs": config.get("epochs"),
         "batch": config.get("batch"),
-        "n": int(test.get("n", len(predictions))),
-        "val_macro_f1": float(val["macro_f1"]),
-        "test_macro_f1": float(test["macro_f1"]),
-        "test_top1": float(test["accuracy"] if "accuracy" in test else _accuracy(predictions)),
+        "n": len(predictions),
+        "val_macro_f1": number_in(val, "macro_f1", run.val_metrics),
+        "test_macro_f1": number_in(test, "macro_f1", run.test_metrics),
+        "test_top1": (number_in(test, "accuracy", run.test_metrics) if "accuracy" in test else _accuracy(predictions)),
         "classes": classes,
         "predictions": predictions,
         "notes": notes,
@@ -157,9 +190,12 @@ def _accuracy(predictions: pd.DataFrame) -> float:
 
 
 def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
-    rows = read_rows(paths.faceapi_results(experiment))
-    unreadable = manifest.get("unreadable_images", [])
-    counts = faceapi_counts.count_rows(rows, unreadable)
+    file, unreadable = paths.faceapi_results(experiment), manifest.get("unreadable_images", [])
+    rows = read_rows(file)
+    try:
+        counts = faceapi_counts.count_rows(rows, unreadable)
+    except (KeyError, ValueError) as error:
+        raise ExperimentError(f"{file}: {type(error).__name__}: {error}") from error
     whole = counts.iloc[0]
     predictions = _labels(rows[faceapi_counts.is_matched(rows)], "gt_label", "pred_label")
     return {
@@ -174,13 +210,11 @@ def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, An
     }
 
 
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} is not a JSON object")
-    return found
+def _classes(file: Path) -> tuple[str, ...]:
+    classes = read_object(file).get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ExperimentError(f"{file}: has no list of classes")
+    return tuple(classes)
 
 
 def _more(items: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,7 +31,7 @@ def _values(result: Result) -> dict[str, Any]:
     experiment, published = result.experiment, result.experiment.published
     figures = {name: getattr(result, name) for name in COLUMNS if hasattr(result, name)}
     return {
-        **{name: rounded(value) if isinstance(value, float) else value for name, value in figures.items()},
+        **{name: _cell(value) for name, value in figures.items()},
         "experiment": experiment.folder,
         "split": experiment.split,
         "method": experiment.method,
@@ -40,3 +41,10 @@ def _values(result: Result) -> dict[str, Any]:
         "published_coverage": published.coverage,
         "notes": "; ".join(result.notes) or ("" if result.present else "no result yet"),
     }
+
+
+def _cell(value: Any) -> Any:
+    """A rate with six decimals; "nan", which pandas would leave out, in words."""
+    if not isinstance(value, float):
+        return value
+    return rounded(value) if math.isfinite(value) else str(value)

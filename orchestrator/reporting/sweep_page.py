@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.formats import spread
 from orchestrator.reporting.frames import read_rows
 from search_spaces.runbook import EXPERIMENTS, Experiment
+from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json
 
 WIDTH, HEIGHT, MARGIN = 260, 170, 34
@@ -78,26 +80,33 @@ def _section(experiment: Experiment, paths: ProjectPaths) -> Section | None:
         verdict = read_json(paths.sweep(experiment, "_verdict.json")) or {}
         parameters = tuple(name for name in trials.columns if name not in _NOT_PARAMETERS)
         panels = tuple(p for name in parameters for p in [_panel(name, trials)] if p is not None)
-        compared = tuple(_compared(values) for values in verdict.get("compared", ()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        compared = tuple(_compared(values, parameters) for values in verdict.get("compared", ()))
+    except (OSError, ExperimentError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if trials.empty:
         return None
     return Section(experiment, parameters, trials, compared, str(verdict.get("chosen")), panels)
 
 
-def _compared(values: dict[str, Any]) -> dict[str, Any]:
-    spread = {name: (statistics.fmean(values[name]), statistics.stdev(values[name])) for name in
-              ("val_macro_f1", "test_macro_f1")}  # fmt: skip
-    return {**values, **spread, "seeds": len(values["seeds"])}
+def _compared(values: dict[str, Any], parameters: Sequence[str]) -> dict[str, Any]:
+    scores = ("val_macro_f1", "test_macro_f1")
+    found: dict[str, Any] = {name: spread([float(score) for score in values[name]]) for name in scores}
+    if values.get("interval"):
+        low, high = map(float, values["interval"])
+        found |= {"interval": (low, high), "difference": float(values["difference"])}
+    swept = {name: values["values"][name] for name in parameters}
+    return {**values, **found, "values": swept, "seeds": len(values["seeds"])}
 
 
 def _panel(parameter: str, trials: pd.DataFrame) -> Panel | None:
     """Plot the scores against a parameter. None for a parameter that is not a number, or has one value."""
-    shown = trials[trials["best_val_macro_f1"] != ""]
+    scored = pd.to_numeric(trials["best_val_macro_f1"], errors="coerce")
+    shown = trials[np.isfinite(scored)]
     try:
         values = shown[parameter].astype(float).tolist()
     except ValueError:
+        return None
+    if not all(map(math.isfinite, values)):
         return None
     if len(set(values)) < 2:
         return None

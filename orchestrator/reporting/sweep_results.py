@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +15,13 @@ from orchestrator.planning.steps import Confirmation, Run, Trial
 from orchestrator.sweeps.confirmation import confirmations, ranked
 from orchestrator.sweeps.predictions import compare_runs
 from orchestrator.sweeps.records import TrialRecord, trial_record
+from orchestrator.sweeps.result_files import number_in, read_object
 from orchestrator.sweeps.sweep import Sweep
 from orchestrator.sweeps.verdict import LEVEL, Comparison
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError
-from trainable.base.files import read_json, write_csv, write_json
+from trainable.base.files import write_csv, write_json
+from trainable.base.text import one_line
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def sweep_result(sweep: Sweep, planner: Planner) -> SweepResult:
     best = ranked(sweep, planner)
     chosen = trials[best[0][1]] if best else None
     if confirmed:
-        chosen = max(confirmed, key=lambda c: c.val_mean).trial
+        chosen = max(confirmed, key=lambda c: -math.inf if math.isnan(c.val_mean) else c.val_mean).trial
     return SweepResult(sweep, trials, confirmed, chosen, problem)
 
 
@@ -98,10 +101,10 @@ def _one_confirmed(trial: TrialRow, runs: Sequence[Confirmation], default: Seque
 
 
 def _macro_f1(path: Path) -> float:
-    found = read_json(path)
-    if not isinstance(found, dict) or "macro_f1" not in found:
-        raise ExperimentError(f"{path}: is missing or has no macro_f1; did the run finish?")
-    return float(found["macro_f1"])
+    try:
+        return number_in(read_object(path), "macro_f1", path)
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: is missing; did the run finish?") from None
 
 
 def write_sweep(result: SweepResult, planner: Planner) -> None:
@@ -132,7 +135,7 @@ def _row(trial: TrialRow, planner: Planner) -> Sequence[Any]:
     best = history.scores.index(history.best) + 1 if history.best is not None else None
     folder = trial.step.run.out.relative_to(planner.paths.output).as_posix()
     return (trial.number, *trial.values.values(), history.stages[-1] if history.stages else None, len(history),
-            None if history.best is None else round(history.best, 6), best, record.seconds, record.why,
+            None if history.best is None else round(history.best, 6), best, record.seconds, one_line(record.why),
             folder)  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -15,9 +16,10 @@ CANDIDATES = 2
 
 def ranked(sweep: Sweep, planner: Planner) -> list[tuple[float, int]]:
     """The members that went to their end as (validation macro-F1, number), the best first; of two alike, the one that
-    was drawn first."""
+    was drawn first. One whose score is not a number has no rank."""
     records = [(trial_record(member, planner), number) for number, member in enumerate(sweep.members)]
     finished = [(found.history.best or 0.0, number) for found, number in records if found.finished]
+    finished = [(best, number) for best, number in finished if not math.isnan(best)]
     return sorted(finished, key=lambda pair: -pair[0])
 
 

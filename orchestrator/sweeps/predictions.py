@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from orchestrator.sweeps.result_files import read_csv_text, read_object
 from orchestrator.sweeps.verdict import Comparison, compare
 from trainable.base.errors import ExperimentError, Problem
-from trainable.base.files import read_json
 from trainable.base.paths import PREDS_COLUMNS, RunPaths
 
 SAME_ROWS = "runs are compared on the same test rows in the same order"
@@ -75,8 +76,10 @@ def read_predictions(folders: Sequence[Path]) -> Predictions:
 
 
 def _classes(file: Path) -> list[str]:
-    found = read_json(file)
-    classes = found.get("classes") if isinstance(found, dict) else None
+    try:
+        classes = read_object(file).get("classes")
+    except FileNotFoundError:
+        classes = None
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise _failed("is missing, or has no list of classes", file, hint="did the run finish?")
     return classes
@@ -105,14 +108,11 @@ def _read(file: Path) -> pd.DataFrame:
     The engine is Python's, because the one in C gives an empty text for a field that is lacking.
     """
     try:
-        return pd.read_csv(
-            file, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig", engine="python"
-        )  # fmt: skip
+        text = io.StringIO(read_csv_text(file), newline="")
+        return pd.read_csv(text, header=None, dtype=str, keep_default_na=False, engine="python")
     except FileNotFoundError:
         raise _failed("no such file", file, hint="did the run finish?") from None
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         too_many = _TOO_MANY_FIELDS.search(str(error))
         if too_many:
             raise _failed("does not have as many fields as the header", file, int(too_many[1])) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from typing import Any
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import TrainingStep, Trial
 from orchestrator.sweeps.policies import MakePolicy, Policy
+from orchestrator.sweeps.result_files import read_csv_text
 from orchestrator.sweeps.sweep import Sweep
+from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json, write_json
 from trainable.run.history import TrialHistory
 
@@ -38,13 +41,26 @@ def trial_record(step: TrainingStep, planner: Planner) -> TrialRecord:
         _of(step, path) for path in (step.run.manifest, step.run.stopped, step.run.checkpoint_note)
     )
     if manifest and step.run.history.is_file():
-        with step.run.history.open(encoding="utf-8", newline="") as stream:
-            history = TrialHistory.of_rows(csv.DictReader(stream))
+        try:
+            history = _history(step.run.history)
+        except ExperimentError as error:  # the trial has no rank; the others are not concerned
+            return TrialRecord(why=f"not readable: {error}")
         return TrialRecord(history, manifest.get("seconds"), "finished", finished=True)
     found = stopped or note
     if found:
-        return TrialRecord(TrialHistory.from_json(found), found.get("total_seconds"), found.get("why", "interrupted"))
+        return TrialRecord(
+            TrialHistory.from_json(found), found.get("total_seconds"), str(found.get("why", "interrupted"))
+        )
     return TrialRecord()
+
+
+def _history(file: Path) -> TrialHistory:
+    """Raises ExperimentError where the file is not as the trial left it."""
+    rows = csv.DictReader(io.StringIO(read_csv_text(file), newline=""))
+    try:
+        return TrialHistory.of_rows(rows)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ExperimentError(f"{file}: not a history of epochs ({type(error).__name__}: {error})") from error
 
 
 def policy_of(sweep: Sweep, planner: Planner, make_policy: MakePolicy) -> Policy:

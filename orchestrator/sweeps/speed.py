@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from trainable.base.errors import ConfigError
 from trainable.base.files import read_json, write_json
@@ -37,14 +39,16 @@ def measured(batch: int) -> Speed:
     path, key = cache_root() / "speed.json", f"{batch} images, {cpus} CPUs"
     known = read_json(path)
     known = known if isinstance(known, dict) else {}
-    if key not in known:
-        known[key] = _measure(batch, cpus)
+    with suppress(KeyError, TypeError):  # never measured, or noted by somebody else
+        return Speed(**known[key])
+    known[key] = _measure(batch, cpus)
+    with suppress(OSError):  # where nothing can be kept, it is measured every time
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, known)
     return Speed(**known[key])
 
 
-def _measure(batch: int, cpus: int) -> dict[str, object]:
+def _measure(batch: int, cpus: int) -> dict[str, Any]:
     """A process on each CPU at once, as trials run; where there is a GPU, one on it."""
     command = [sys.executable, "-m", "trainable.probes.speed", "--batch", str(batch), "--threads", "1"]
     first = _results([subprocess.Popen([*command, "--seconds", "1"], stdout=subprocess.PIPE, text=True)])[0]

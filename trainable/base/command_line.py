@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, get_args, get_origin
 
@@ -13,6 +12,8 @@ from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.exceptions import CoercionError, MissingArgumentError, UnusedCliTokensError
 
 from trainable.base.errors import EmosweepError, InputError, InterruptedRun
+from trainable.base.streams import lost_output, unbreakable_streams
+from trainable.base.text import visible
 
 DEFAULTS = Parameter(
     negative="",  # no --no-... twins
@@ -75,47 +76,59 @@ def _whole_number(type_: Any, tokens: Sequence[Token]) -> int:
 def run_app(load: Callable[[], App], arguments: Sequence[str], on_interrupt: Callable[[], None] = lambda: None) -> int:
     """Run a command line and return its exit code. What goes wrong is one message on stderr, never a traceback.
 
+    Printing never ends a command (see `trainable.base.streams`). Where a full disk has cut its output off, stderr says
+    so; a command that returns no exit code has nothing but its output to give, and has failed then.
+
     Args:
         load: imports and returns the app; an interrupt during the imports is one of the command.
         on_interrupt: called before the word that tells of an interrupt.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a Korean console (CP949) lacks the tables' dash
-    try:
-        code = _run(load, arguments)
+    with unbreakable_streams():
+        try:
+            earned = _run(load, arguments)
+        except KeyboardInterrupt:
+            on_interrupt()
+            return _say("interrupted", 130)
+        except OSError as error:  # a full disk, a folder that cannot be written to
+            return _say(f"error: {error}", 1)
         sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        on_interrupt()
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever read our output has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:  # a full disk, a folder that cannot be written to
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        lost = lost_output()
+        if lost is not None:
+            _say(f"error: the output could not be written: {lost.strerror}")
+        return earned if earned is not None else int(lost is not None)
 
 
-def _run(load: Callable[[], App], arguments: Sequence[str]) -> int:
+def _run(load: Callable[[], App], arguments: Sequence[str]) -> int | None:
+    """The exit code that a command returns, if it returns one, or that its error stands for."""
     app = load()
     try:
         if not arguments and app.default_command is None:
             app.help_print([])
             return 2
-        return int(app(list(arguments)) or 0)
+        earned: int | None = app(list(arguments))
+        return earned
     except CycloptsError as error:
-        print(f"error: {usage_message(error)}", file=sys.stderr)
+        _say(f"error: {usage_message(error)}")
         if not isinstance(error, CoercionError):  # a wrong value's message says what is right
-            print(f"help: {' '.join([app.name[0], *(error.command_chain or ())])} --help", file=sys.stderr)
+            _say(f"help: {' '.join([app.name[0], *(error.command_chain or ())])} --help")
         return 2
     except InputError as error:
-        print(error.summary(), file=sys.stderr)
-        return error.exit_code
+        return _say(_shown(error).summary(), error.exit_code)
     except EmosweepError as error:
-        print(error if isinstance(error, InterruptedRun) else f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _say(f"{error}" if isinstance(error, InterruptedRun) else f"error: {error}", error.exit_code)
+
+
+def _say(text: str, code: int = 2) -> int:
+    """Print a message on stderr, literally, and return the exit code."""
+    print(visible(text, keep="\n"), file=sys.stderr)
+    return code
+
+
+def _shown(error: InputError) -> InputError:
+    """The problems, each of them in one line, whatever is in a label or a file's name."""
+    return InputError(
+        [replace(p, message=visible(p.message), file=visible(p.file), hint=visible(p.hint)) for p in error.problems]
+    )
 
 
 def usage_message(error: CycloptsError) -> str:

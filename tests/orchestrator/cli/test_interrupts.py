@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def test_ctrl_c_outside_of_a_run(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     os.mkfifo(recipe)
     process = start("-m", "orchestrator", "plan", "--config", str(recipe))
-    with recipe.open("w"):  # opens when the program reads it; nothing is ever written
+    with recipe.open("w"):  # opens when the program opens it; nothing is ever written
+        time.sleep(0.5)  # a signal that comes before the program waits for what is written is heard only afterwards
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.reporting.frames import read_rows, rounded, write_frame
+from trainable.base.errors import ExperimentError
 
 AWKWARD = ["NA", "nan", "null", "None", "", "007", "1.0", "1e5", "True", " x ", "기쁨", 'a,"b"', "c\nd", "e\r\nf", "#"]
 LABELS = st.sampled_from(AWKWARD) | st.text(
@@ -71,21 +72,44 @@ def test_ties_are_rounded_as_python_rounds_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("", "No columns", id="empty"),
-        pytest.param("path,true\na,b\nc\n", "rows.csv, row 3: has fewer cells than the header", id="short"),
-        pytest.param("path,true\na,b\nc,d,e\n", "Expected 2 fields in line 3, saw 3", id="long"),
+        pytest.param("", "rows.csv: is empty", id="empty"),
+        pytest.param("path,true\na,b\nc\n", "rows.csv:3: has fewer cells than the header", id="short"),
+        pytest.param("path,true\na,b\nc,d,e\n", "rows.csv: Expected 2 fields in line 3, saw 3", id="long"),
         pytest.param("path,true\na,b,c\nd,e,f\n", "rows.csv: the rows have more cells than the header", id="all-long"),
-        pytest.param('path,true\n"a,b\n', "unexpected end of data", id="cut-within-quotes"),
+        pytest.param('path,true\n"a,b\n', "rows.csv: unexpected end of data", id="cut-within-quotes"),
     ],
 )
 def test_a_file_whose_rows_do_not_fit_its_header_is_refused(text: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ExperimentError, match=words):
         read_rows(write_text(tmp_path, text))
 
 
-def test_other_encodings_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnicodeDecodeError, match="utf-8"):
-        read_rows(write_text(tmp_path, "path,true\na,분노\n", "cp949"))
+@pytest.mark.parametrize(
+    ("text", "encoding", "words"),
+    [
+        pytest.param("path,true\na,분노\n", "cp949", "CP949 (Korean Excel)", id="korean-excel"),
+        pytest.param("path,true\na,분노\n", "utf-16", "UTF-16", id="unicode-text"),
+        pytest.param("path,true\na,b\n", "utf-16-le", "UTF-16", id="utf-16-without-bom"),
+        pytest.param("path,true\na,é\n", "latin-1", "save it as UTF-8", id="latin-1"),
+        pytest.param("path;true\na;분노\n", "utf-8", "semicolons between its columns", id="semicolons"),
+        pytest.param("path\ttrue\r\na\t분노\r\n", "utf-8-sig", "tabs between its columns", id="tabs"),
+    ],
+)
+def test_what_excel_makes_of_a_file_is_named_with_a_way_out(
+    text: str, encoding: str, words: str, tmp_path: Path
+) -> None:
+    file = write_text(tmp_path, text, encoding)
+    with pytest.raises(ExperimentError) as caught:
+        read_rows(file)
+    assert str(caught.value).startswith(f"{file}:")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("marks", [1, 2, 3])
+def test_byte_order_marks_are_read_away(marks: int, tmp_path: Path) -> None:
+    """Excel writes one, and a second one where a script put one before it."""
+    rows = read_rows(write_text(tmp_path, "\ufeff" * marks + "path,true\r\na,분노\r\n"))
+    assert rows.to_dict("records") == [{"path": "a", "true": "분노"}]
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ BROKEN = [
     pytest.param(lambda p: (p / "test_metrics.json").write_bytes(b"\xff\xfe\0"), "test_metrics.json", id="no-text"),
     pytest.param(lambda p: (p / "val_metrics_best.json").write_text("[0.5]"), "val_metrics_best.json", id="a-list"),
     pytest.param(lambda p: write_json(p / "test_metrics.json", {"n": 3}), "macro_f1", id="a-key-is-missing"),
-    pytest.param(lambda p: change(p.parents[3], "test_metrics.json", macro_f1=None), "NoneType", id="null"),
+    pytest.param(lambda p: change(p.parents[3], "test_metrics.json", macro_f1=None), "not None", id="null"),
     pytest.param(lambda p: change(p.parents[3], "test_metrics.json", macro_f1="x"), "'x'", id="text-for-a-number"),
     pytest.param(lambda p: change(p.parents[3], "manifest.json", config=[1]), "list", id="manifest-of-lists"),
     pytest.param(lambda p: (p / "classes.json").write_text("null"), "classes.json", id="null-classes"),
@@ -123,9 +123,9 @@ BROKEN = [
     pytest.param(lambda p: write_rows(p / "test_preds.csv", ["path", "true"], [["a", "sad"]]), "pred", id="no-column"),
     pytest.param(
         lambda p: write_rows(p / "test_preds.csv", ["path", "true", "pred"], [["a", "sad"]]),
-        "test_preds.csv, row 2", id="a-short-row",
+        "test_preds.csv:2: has fewer cells", id="a-short-row",
     ),
-    pytest.param(lambda p: (p / "test_preds.csv").write_bytes("분노".encode("cp949")), "utf-8", id="cp949"),
+    pytest.param(lambda p: (p / "test_preds.csv").write_bytes("분노".encode("cp949")), "f CP949", id="cp949"),
 ]  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_results_without_a_manifest_are_shown_and_said_to_be_so(text: str | None
     found = results(seven)["probe_M1"]
     assert found.present
     assert (found.test_macro_f1, found.epochs, found.seconds) == (0.12224, None, None)
-    assert found.notes == ("no manifest: not a result of this program, or an unfinished one",)
+    assert found.notes == ("no manifest: made by something else, or unfinished",)
 
 
 # -- notes
