@@ -9,6 +9,8 @@ LONGEST = 300
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of control and format characters, lone surrogates, and separators of lines and paragraphs."""
+_BLANKS = "\u115f\u1160\u3164\uffa0"
+"""Letters that nobody sees: Hangul's fillers."""
 _JOINERS = "\u200c\u200d"
 """Format characters that emoji and several scripts are written with."""
 
@@ -19,16 +21,23 @@ def visible(text: str, keep: str = "") -> str:
     Args:
         keep: characters that stay as they are, such as the line ends of a text of several lines.
     """
-    if text.isprintable():
-        return text
-    shown = keep + _JOINERS
-    return "".join(c if c in shown or unicodedata.category(c) not in _HIDDEN else _escape(c) for c in text)
+    return "".join(_escape(c) if _is_hidden(c) and c not in keep else c for c in text)
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
     """Join the lines of a text, and cut off what is longer than `longest` characters; the rest is `visible`."""
     line = visible(" ".join(filter(None, (part.strip() for part in text.splitlines()))))
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+def _is_hidden(character: str) -> bool:
+    if character.isascii():
+        return not character.isprintable()
+    if character in _JOINERS:
+        return False
+    category = unicodedata.category(character)
+    reserved = category == "Cn" and "\U000e0000" <= character <= "\U000e0fff"  # for more of the same
+    return reserved or character in _BLANKS or category in _HIDDEN
 
 
 def _escape(character: str) -> str:

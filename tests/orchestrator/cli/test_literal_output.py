@@ -14,6 +14,7 @@ from by_hand import RUNS, Cli, write_json, write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 from projects import make_project
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -32,8 +33,8 @@ FACEAPI = EXPERIMENTS[0]
 AWKWARD = st.text(st.sampled_from("[]:/\\=@abold기쁨😀\x1b\r\n\t\u202e")) | st.text() | st.sampled_from(
     ["[/y]", "[old]", ":100:", ":smile:", "[bold]x[/]", "\\[x]", "[link=file:///x]y[/link]", "[@click=f]x", "\x1b[31m"]
 )  # fmt: skip
-ORDINARY = AWKWARD.map(visible).filter(lambda text: " ".join(text.split()) == text)
-"""Text that layout leaves alone: rich strips the spaces at a line's ends."""
+ORDINARY = AWKWARD.map(visible).filter(lambda text: " ".join(text.split()) == text and (cell_len(text) > 0 or not text))
+"""Text that layout leaves alone: rich strips the spaces at a line's ends, and what has no width."""
 
 
 def printed(text: object, width: int = 4000, *, terminal: bool = False) -> str:
@@ -55,6 +56,15 @@ def test_a_sentence_with_a_style(one: str, other: str) -> None:
     out = io.StringIO()
     say(Terminal(file=out, width=20), styled((one, "red"), other))
     assert out.getvalue() == visible(one) + visible(other) + "\n"
+
+
+@given(AWKWARD)
+def test_what_is_printed_without_any_care(text: str) -> None:
+    """A caller that forgets to ask for one line still gets no control characters onto the terminal."""
+    table = Table(text, text.upper())
+    table.add_row(text, text)
+    said = printed(text) + printed(table)
+    assert visible(said, keep="\n") == said
 
 
 @given(ORDINARY)

@@ -25,6 +25,7 @@ AWKWARD = st.text(st.sampled_from("[]:/\\@=+-;,'\"&<> 기쁨é😀\x1b\r\n\t\0\x
         ("sad\u200b", "sad\\u200b"),
         ("\udcff.jpg", "\\udcff.jpg"),
         ("\x9b2J", "\\x9b2J"),
+        ("이름\u3164\U000e0041", "이름\\u3164\\U000e0041"),
     ],
 )
 def test_what_a_terminal_would_obey_or_hide_is_an_escape(text: str, shown: str) -> None:
@@ -37,8 +38,15 @@ def test_visible_text_hides_nothing_and_changes_nothing_else(text: str) -> None:
     assert not [c for c in shown if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
     assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\ufeff\u200b")
     assert visible(shown) == shown
-    assert shown == text or not text.isprintable()
+    assert shown == "".join(map(visible, text))
     shown.encode("utf-8")
+
+
+@given(
+    st.text(st.characters(categories=("L", "M", "N", "P", "S", "Zs"), exclude_characters="\u115f\u1160\u3164\uffa0"))
+)
+def test_letters_numbers_and_signs_of_all_scripts_stay(text: str) -> None:
+    assert visible(text) == text
 
 
 @given(AWKWARD)
