@@ -67,7 +67,7 @@ class RayExecutor:
                 ray.init(address=self.address, **quiet)
             except Exception as error:  # nor for this: connection, version, authentication
                 raise ConfigError(
-                    f"--address {self.address}: no Ray cluster could be joined ({_reason(error)}); is it running, does "
+                    f"{_said(self.address)}: no Ray cluster could be joined ({_reason(error)}); is it running, does "
                     "this machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
                 ) from error
         return cluster_of(ray.nodes())
@@ -177,11 +177,27 @@ def _check_address(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
-        raise ConfigError(f"--address {address}: must be host:port of the cluster's head, or auto")
+        raise ConfigError(f"{_said(address)}: must be host:port of the cluster's head, or auto{_unset(address)}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"--address {address}: nothing answers there ({error}); does the cluster run?") from error
+        raise ConfigError(
+            f"{_said(address)}: nothing answers there ({error}); does the cluster run?{_unset(address)}"
+        ) from error
+
+
+def _is_of_the_environment(address: str) -> bool:
+    """`ray job` and others leave $RAY_ADDRESS behind, which the user may not know of."""
+    return os.environ.get("RAY_ADDRESS") == address
+
+
+def _said(address: str) -> str:
+    """The address as it was given, for messages."""
+    return f"$RAY_ADDRESS={address}" if _is_of_the_environment(address) else f"--address {address}"
+
+
+def _unset(address: str) -> str:
+    return " (unset RAY_ADDRESS to start a Ray here)" if _is_of_the_environment(address) else ""
 
 
 def _reason(error: Exception) -> str:
