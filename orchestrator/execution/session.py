@@ -68,7 +68,7 @@ class RayExecutor:
             except Exception as error:  # nor for this: connection, version, authentication
                 raise ConfigError(
                     f"{_said(self.address)}: no Ray cluster could be joined ({_reason(error)}); is it running, does "
-                    "this machine have its token (~/.ray/auth_token) and the same RAY_AUTH_MODE?"
+                    f"this machine have its token ({_token_source()}) and the same RAY_AUTH_MODE?"
                 ) from error
         return cluster_of(ray.nodes())
 
@@ -194,6 +194,12 @@ def _is_of_the_environment(address: str) -> bool:
 def _said(address: str) -> str:
     """The address as it was given, for messages."""
     return f"$RAY_ADDRESS={address}" if _is_of_the_environment(address) else f"--address {address}"
+
+
+def _token_source() -> str:
+    """Where Ray takes the cluster's token from."""
+    variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    return next((f"${name}" for name in variables if os.environ.get(name)), "~/.ray/auth_token")
 
 
 def _unset(address: str) -> str:
