@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from orchestrator.cli.options import (
     Verbose,
 )
 from orchestrator.cli.plan_table import print_plan
+from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
 from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.cli.tool_commands import refresh_report, write_report
 from orchestrator.execution.hardware import Hardware
@@ -34,11 +34,9 @@ from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.ray_environment import set_environment
-from orchestrator.planning.room import cache_remark, check_output_room
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
-from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, trainings
-from orchestrator.planning.weights import imagenet_file, imagenet_remark
+from orchestrator.planning.steps import FaceApiEvaluation, Run, Step
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
@@ -91,10 +89,9 @@ def plan(
     console = Terminal()
     print_plan(console, steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
     todo = left_to_do(steps, sweeps)
-    _check_room(todo, planner, Hardware(), console)
-    remark = imagenet_remark() if _wants_imagenet(todo) else None
-    if remark:
-        say(console, remark)
+    check_room(todo, planner, Hardware(), console)
+    if wants_imagenet(todo):
+        say_how_imagenet_comes(console)
     if sweeps:
         from orchestrator.cli.estimate_table import print_estimate
 
@@ -167,15 +164,15 @@ def _run(
     verbose: bool,
 ) -> int:
     console, todo = Terminal(), left_to_do(steps, sweeps)
-    _check_room(todo, planner, hardware, console)
-    if _wants_imagenet(todo):
-        _fetch_imagenet(console)
+    check_room(todo, planner, hardware, console)
+    if wants_imagenet(todo):
+        fetch_imagenet(console)
     from orchestrator.cli.progress import ProgressView
     from orchestrator.execution.interrupts import hangups_held_back
     from orchestrator.execution.runner import run_steps
 
     def make_view(terminal: TextIO) -> ProgressView:
-        look = Terminal(file=terminal, force_terminal=console.is_terminal, width=console.width)
+        look = Terminal(file=terminal, force_terminal=console.is_terminal, width=console.columns)
         return ProgressView(look, verbose=verbose)
 
     preload = ["orchestrator.reporting.report"]
@@ -186,38 +183,6 @@ def _run(
             write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     return outcome.exit_code
-
-
-def _check_room(todo: Sequence[Step], planner: Planner, hardware: Hardware, console: Console) -> None:
-    """Raises ConfigError where the output folder's disk has no room for `todo`; says so where the cache has none."""
-    training = trainings(todo)
-    if training:
-        at_once = hardware.max_concurrent or hardware.num_cpus or os.cpu_count() or 1
-        check_output_room(planner.paths.output, len(training), min(len(training), at_once))
-    if training and not hardware.plain:
-        tables = [planner.inputs.training[split] for split in {step.experiment.split for step in training}]
-        files = [{row.file for parts in tables for row in parts[part].rows} for part in ("train", "val", "test")]
-        staged = any(step.config.mode == "finetune" for step in training)
-        remark = cache_remark(len(files[0]), len(files[1] | files[2]), staged=staged)
-        if remark:
-            say(console, remark)
-
-
-def _wants_imagenet(todo: Sequence[Step]) -> bool:
-    return any(step.config.weights == "imagenet" for step in trainings(todo))
-
-
-def _fetch_imagenet(console: Console) -> None:
-    """Download ImageNet's weights where torch.hub does not have them.
-
-    Raises:
-        ConfigError: they cannot be downloaded.
-    """
-    if not imagenet_file().is_file():
-        from trainable.network.model import load_weights
-
-        say(console, f"downloading ImageNet weights to {imagenet_file().parent}")
-        load_weights("imagenet")
 
 
 def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from trainable.base.streams import unbreakable
 from trainable.base.text import visible
 
+TABLE_COLUMNS = 80
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -20,11 +21,18 @@ class Terminal(Console):
     """A console without rich's own languages: `[old]` is no markup, `:100:` no emoji, and `\\x1b` is four characters.
 
     Colours are given as `styled` texts.
+
+    Attributes:
+        columns: the terminal's own width. Tables are made for 80 columns; in fewer, rich would leave figures out, where
+            a terminal goes on in the next line.
     """
 
     def __init__(self, file: TextIO | None = None, **more: Any) -> None:
         file = None if file is None else unbreakable(file)
         super().__init__(file=file, markup=False, emoji=False, highlight=False, **more)
+        self.columns = self.width or TABLE_COLUMNS
+        if "width" not in more and self.width < TABLE_COLUMNS:
+            self.width = TABLE_COLUMNS
 
     def render_str(self, text: str, **options: Any) -> Text:
         """What rich calls with every string that is printed, in tables and elsewhere."""

@@ -14,7 +14,7 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.selection import select
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.command_line import flag, option, whole
-from trainable.base.errors import ConfigError
+from trainable.base.errors import ConfigError, ExperimentError
 
 
 def report(*, project: Project = Project()) -> None:
@@ -65,6 +65,8 @@ def demo_data(
         summary = write_demo(root, seed)
     except FileExistsError as error:
         raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(f"{root}: cannot be written to ({error.strerror})") from error
     write_json(root / "recipe.json", RECIPE)
     done = "drawn" if summary.created else "there already"
     say(console, f"{sum(summary.rows.values())} photos and their crops {done}: {root}")
@@ -98,12 +100,19 @@ def refresh_report(paths: ProjectPaths) -> None:
 
 
 def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, str]) -> None:
-    """Print the table and write the files of reports/, from what is on disk."""
+    """Print the table and write the files of reports/, from what is on disk.
+
+    Raises:
+        ExperimentError: the files cannot be written; the table is printed.
+    """
     from orchestrator.cli.summary_table import print_summary
     from orchestrator.reporting.report import write_reports
     from orchestrator.reporting.results import collect
 
     results = collect(paths, failures)
-    write_reports(paths, results)
     print_summary(console, results)
+    try:
+        write_reports(paths, results)
+    except OSError as error:
+        raise ExperimentError(f"{paths.reports}: cannot be written to ({error.strerror})") from error
     say(console, f"report: {paths.index}")

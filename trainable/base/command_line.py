@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ DEFAULTS = Parameter(
     show_choices=False,  # the help texts name them
 )
 """What holds for every option of both command lines."""
+
+LEAST_COLUMNS = 20
 
 
 def make_app(name: str, help_text: str, **more: Any) -> App:
@@ -83,6 +86,7 @@ def run_app(load: Callable[[], App], arguments: Sequence[str], on_interrupt: Cal
         load: imports and returns the app; an interrupt during the imports is one of the command.
         on_interrupt: called before the word that tells of an interrupt.
     """
+    _widen()
     with unbreakable_streams():
         try:
             earned = _run(load, arguments)
@@ -90,12 +94,19 @@ def run_app(load: Callable[[], App], arguments: Sequence[str], on_interrupt: Cal
             on_interrupt()
             return _say("interrupted", 130)
         except OSError as error:  # a full disk, a folder that cannot be written to
-            return _say(f"error: {error}", 1)
+            return _say(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}", 1)
         sys.stdout.flush()
         lost = lost_output()
         if lost is not None:
             _say(f"error: the output could not be written: {lost.strerror}")
         return earned if earned is not None else int(lost is not None)
+
+
+def _widen() -> None:
+    """Some editors set $COLUMNS to 0 or 1, which fits no text at all."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < LEAST_COLUMNS:
+        del os.environ["COLUMNS"]
 
 
 def _run(load: Callable[[], App], arguments: Sequence[str]) -> int | None:
@@ -116,6 +127,10 @@ def _run(load: Callable[[], App], arguments: Sequence[str]) -> int | None:
         return _say(_shown(error).summary(), error.exit_code)
     except EmosweepError as error:
         return _say(f"{error}" if isinstance(error, InterruptedRun) else f"error: {error}", error.exit_code)
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # as pathlib and platformdirs both say
+            raise
+        return _say("error: this user has no home folder for caches: set HOME to a folder that can be written to")
 
 
 def _say(text: str, code: int = 2) -> int:
