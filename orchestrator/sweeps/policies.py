@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, Protocol
 
@@ -78,7 +78,10 @@ class RunToTheEnd:
         self.contenders[name] = Contender(config, known.order if known else len(self.contenders), exempt)
 
     def report(self, name: str, history: TrialHistory) -> None:
-        self.contenders[name].history = history
+        scores = tuple(
+            0.0 if math.isnan(score) else score for score in history.scores
+        )  # NaN would be no worse than any
+        self.contenders[name].history = replace(history, scores=scores)
 
     def leave(self, name: str) -> None:
         self.contenders[name].left = True
@@ -176,6 +179,7 @@ class Halving(RunToTheEnd):
 
     def report(self, name: str, history: TrialHistory) -> None:
         super().report(name, history)
+        history = self.contenders[name].history
         reached = [rung for rung in rungs(self.contenders[name].config) if rung.epochs <= len(history)]
         self.at_rungs[name] = [history.best_of_stage(rung.epochs) for rung in reached]
 
