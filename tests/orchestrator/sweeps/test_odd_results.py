@@ -96,18 +96,19 @@ def test_a_trial_without_a_score_is_neither_chosen_nor_confirmed(project: Path) 
     assert "nan" in said
 
 
-def test_a_confirmation_without_a_score_is_not_chosen(project: Path) -> None:
+@pytest.mark.parametrize(("number", "chosen"), [(3, 2), (0, 3)])
+def test_a_confirmation_without_a_score_is_not_chosen(number: int, chosen: int, project: Path) -> None:
     outcome, plan = sweep(project, Script(score=rising))
     assert outcome.exit_code == 0
-    best = plan().members[3].run.out.name.partition("-")[0]
+    best = plan().members[number].run.out.name.partition("-")[0]
     for file in project.glob(f"models/*/sweeps/*/{best}-s133[89]/val_metrics_best.json"):
         file.write_text('{"macro_f1": NaN}', encoding="utf-8")
     found, said = reported(project, plan())
     assert [confirmed.trial.number for confirmed in found.confirmed] == [0, 3, 2]
-    assert found.chosen is not None and found.chosen.number == 2
-    assert "#3 on 2 new seeds: val nan ± nan" in said
+    assert found.chosen is not None and found.chosen.number == chosen
+    assert f"{f'#{number}' if number else 'default'} on 2 new seeds: val nan ± nan" in said
     table = Page(project / "reports/index.html").tables[-2]
-    assert [row[0] for row in table[1:]] == ["0", "3", "2 ★"]
+    assert [row[0] for row in table[1:] if "★" in row[0]] == [f"{chosen} ★"]
 
 
 def test_no_score_at_all(project: Path) -> None:
