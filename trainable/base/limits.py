@@ -1,0 +1,80 @@
+"""The CPUs and the memory that this process may use, which may be less than the machine has (no torch).
+
+A batch system, a container or `taskset` sets limits by affinity and by control groups. A control group's limit holds
+for all groups below it, so each ancestor of the process's own group counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_PROCESS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def usable_cpus(process: Path = _PROCESS, groups: Path = _GROUPS) -> int:
+    """How many threads can run at once: the affinity's CPUs, or the control group's share of time where that is less.
+
+    A share of 2.5 CPUs counts as 2, since three threads would wait for each other. It is at least 1.
+
+    Args:
+        process: the file that names this process's control groups.
+        groups: the folder where the control groups' files lie.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shares = [quota / period for quota, period in _quotas(process, groups) if quota > 0 and period > 0]
+    return max(1, int(min([affinity, *shares])))
+
+
+def usable_memory(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | None:
+    """Bytes that this process and its children may fill by their control groups; None where there is no limit.
+
+    Args:
+        process, groups: as for `usable_cpus`.
+    """
+    limits = []
+    for folder in _folders("memory", process, groups):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            limits += _numbers(folder / name)[:1]
+    most = min(limits, default=0)
+    return most if 0 < most < 2**60 else None  # version 1 writes nearly 2**63 where there is none
+
+
+def _quotas(process: Path, groups: Path) -> Iterator[tuple[int, int]]:
+    """(microseconds of CPU time, of the period in which they may be used) of each group with a limit."""
+    for folder in _folders("cpu", process, groups):
+        both = _numbers(folder / "cpu.max")
+        if len(both) == 2:
+            yield both[0], both[1]
+        for quota, period in zip(
+            _numbers(folder / "cpu.cfs_quota_us"), _numbers(folder / "cpu.cfs_period_us"), strict=False
+        ):
+            yield quota, period
+
+
+def _folders(controller: str, process: Path, groups: Path) -> Iterator[Path]:
+    """The folders of the process's own groups and of their ancestors, of both versions.
+
+    In a container, the path may be that of the host: what is missing is passed over, down to the container's own root.
+    """
+    try:
+        lines = process.read_text(encoding="utf-8").splitlines()
+    except OSError:  # a system without control groups
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        roots = [groups / controller, groups / controllers] if controllers else [groups, groups / "unified"]
+        own = Path(path.lstrip("/"))
+        for root in dict.fromkeys(roots):
+            yield from (root / part for part in (own, *own.parents))
+
+
+def _numbers(file: Path) -> list[int]:
+    """The numbers of a file; [] where it is missing or says `max`."""
+    try:
+        return [int(text) for text in file.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError):
+        return []
