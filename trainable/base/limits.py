@@ -47,10 +47,8 @@ def _quotas(process: Path, groups: Path) -> Iterator[tuple[int, int]]:
         both = _numbers(folder / "cpu.max")
         if len(both) == 2:
             yield both[0], both[1]
-        for quota, period in zip(
-            _numbers(folder / "cpu.cfs_quota_us"), _numbers(folder / "cpu.cfs_period_us"), strict=False
-        ):
-            yield quota, period
+        quota, period = (_numbers(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+        yield from zip(quota, period, strict=False)  # either may be missing
 
 
 def _folders(controller: str, process: Path, groups: Path) -> Iterator[Path]:
@@ -63,7 +61,8 @@ def _folders(controller: str, process: Path, groups: Path) -> Iterator[Path]:
     except OSError:  # a system without control groups
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if controllers and controller not in controllers.split(","):
             continue
         roots = [groups / controller, groups / controllers] if controllers else [groups, groups / "unified"]

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from trainable.base.limits import usable_cpus
+
 MISSING = "missing"
 """Stands for the digest of a file that cannot be read."""
 
@@ -47,7 +49,7 @@ def file_digests(files: Sequence[File]) -> Iterator[str]:
         yield from _hash_task(files)
         return
     tasks = [files[start : start + _TASK] for start in range(0, len(files), _TASK)]
-    pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
+    pool = ThreadPoolExecutor(min(16, 2 * usable_cpus()))
     try:
         yield from (digest for task in pool.map(_hash_task, tasks) for digest in task)
     finally:

@@ -7,7 +7,6 @@ a renamed one is not.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from trainable.base.config import IMAGE_SIZE
 from trainable.base.errors import ExperimentError
+from trainable.base.limits import usable_cpus
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import MISSING, ImageHashes
 from trainable.cache.rows import Rows, RowStore
@@ -65,7 +65,7 @@ class ImageStore:
 
         Args:
             digests: the keys of `files` where these are known already, in which case only what is decoded is read.
-            threads: that decode; Pillow does so without the GIL. Default: all CPUs.
+            threads: that decode; Pillow does so without the GIL. Default: all CPUs that may be used.
             advance: called with the number of images that have come.
 
         Returns:
@@ -77,7 +77,7 @@ class ImageStore:
         digests = self.digests(files) if digests is None else digests
         absent = set(self.store.missing(digests))
         places = {digest: place for place, digest in enumerate(digests) if digest in absent}
-        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(threads or usable_cpus()) as pool:
 
             def decode_block(keys: list[str]) -> tuple[Tensor, list[bool]]:
                 return self._decode(keys, [files[places[key]] for key in keys], pool)

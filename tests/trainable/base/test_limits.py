@@ -12,6 +12,7 @@ import pytest
 from trainable.base.limits import usable_cpus, usable_memory
 
 MANY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+ROOT = Path(__file__).parents[3]
 ASK = "from trainable.base.limits import *; print(usable_cpus(), usable_memory())"
 
 
@@ -34,11 +35,13 @@ def laid_out(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]
         ("0::/job\n", {"job/cpu.max": "50000 100000\n"}, 1),
         ("0::/host/path\n", {"cpu.max": "150000 100000\n"}, 1),
         ("4:cpu,cpuacct:/job\n", {"cpu/job/cpu.cfs_quota_us": "100000", "cpu/job/cpu.cfs_period_us": "100000"}, 1),
-        ("4:cpu,cpuacct:/job\n", {"cpu,cpuacct/cpu.cfs_quota_us": "99000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 1),
+        ("4:cpu,cpuacct:/j\n", {"cpu,cpuacct/cpu.cfs_quota_us": "99000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 1),
         ("4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, MANY),
         ("0::/job\n", {"job/cpu.max": "max 100000\n"}, MANY),
         ("0::/job\n", {"job/cpu.max": "6400000 100000\n"}, MANY),
         ("4:cpuset:/job\n", {"cpuset/job/cpu.max": "1 100000\n"}, MANY),
+        ("no group in this line\n0::/job\n", {"job/cpu.max": "100000 100000\n"}, 1),
+        ("0::/job\n", {"job/cpu.max": "many few\n"}, MANY),
         ("", {}, MANY),
     ],
 )  # fmt: skip
@@ -77,6 +80,13 @@ def test_one_cpu_of_a_machine_with_more() -> None:
     asked = [sys.executable, "-c", ASK]
     done = subprocess.run(asked, preexec_fn=pinned, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == "1"
+
+
+def test_nothing_else_counts_the_machines_cpus() -> None:
+    """A pool with a thread for each CPU of the machine has too many of them where fewer may be used."""
+    folders = [ROOT / "trainable", ROOT / "faceapi"]
+    counting = {file.name for folder in folders for file in folder.rglob("*.py") if "cpu_count" in file.read_text()}
+    assert counting <= {"limits.py"}
 
 
 def test_a_real_control_group() -> None:
