@@ -2,7 +2,9 @@
 
 Tune asks the searcher for one configuration after the other. The searcher answers with the queue's next training where
 a node has room for it, and with None otherwise, so there are never more processes than trainings that can run at once.
-A paused trial is resumed by the scheduler. Both ask the same `Dispatcher`, which decides who is next.
+A paused trial is resumed by the scheduler. Both ask the same `Dispatcher`, which decides who is next. A training that
+failed and is tried again becomes a new trial, so that the queue counts the attempts: Tune would count an idle process
+of its pool that has died as a failure of the trial, and give the trial the same process again.
 
 Nothing here is restored by Tune: a trial goes on from its own folder, and every command starts a new Tuner. So the
 objects pickle as empty ones where the Tuner stores itself.
@@ -20,6 +22,7 @@ from ray.tune.search import Searcher
 
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.waiting import Waiting
 from trainable.base.errors import Failure
 from trainable.run.history import TrialHistory
 
@@ -54,8 +57,11 @@ class Dispatcher:
     ) -> None:
         self.queue, self.config_of, self.events, self.stop = queue, config_of, events, stop
         self.trials: dict[str, Trial] = {}
+        """The trial of each training that has not failed, by the training's name."""
         self.stopped: dict[str, str] = {}
         """Why trials were stopped before their end, by name."""
+        self.waiting = Waiting(events)
+        self._attempts: dict[str, int] = {}
         self._next: str | None = None
 
     def next_name(self) -> str | None:
@@ -67,8 +73,25 @@ class Dispatcher:
                 self.queue.started(self._next)
         return self._next
 
-    def taken(self) -> None:
+    def new_trial(self, name: str) -> dict[str, Any]:
+        """The configuration of a trial for the training whose turn it is; `attempt` counts its trials from 1."""
         self._next = None
+        self.waiting.asked(name)
+        self._attempts[name] = self._attempts.get(name, 0) + 1
+        return {**self.config_of(name), "attempt": self._attempts[name]}
+
+    def resumed(self, name: str) -> Trial:
+        """The trial of the training whose turn it is, which was paused."""
+        self._next = None
+        self.waiting.asked(name)
+        return self.trials[name]
+
+    def failed(self, name: str, failure: Failure) -> None:
+        """The training's process has died or raised; another trial may follow."""
+        used = not self.waiting.over(name)
+        del self.trials[name]
+        if not self.queue.failed(name, used=used):
+            self.events.failed(name, failure)
 
     def end_waiting(self, controller: Any) -> None:
         """End the trials that wait without a chance or without time, and all that wait where the run is to end."""
@@ -94,8 +117,7 @@ class QueueSearcher(_NotStored, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         name = self.dispatcher.next_name()
         if name is not None and name not in self.dispatcher.trials:
-            self.dispatcher.taken()
-            return self.dispatcher.config_of(name)
+            return self.dispatcher.new_trial(name)
         finished: str = Searcher.FINISHED
         return finished if name is None and self.dispatcher.queue.finished else None
 
@@ -126,14 +148,9 @@ class PausingScheduler(_NotStored, TrialScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         self.dispatcher.end_waiting(tune_controller)
         name = self.dispatcher.next_name()
-        if name is None or name not in self.dispatcher.trials:
-            return None
-        self.dispatcher.taken()
-        return self.dispatcher.trials[name]
+        return self.dispatcher.resumed(name) if name in self.dispatcher.trials else None
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        if trial_name(trial) in self.dispatcher.trials:  # its process failed, as `on_trial_error` has been told
-            self._queue.retried(trial_name(trial))
         self.dispatcher.trials[trial_name(trial)] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -146,7 +163,7 @@ class PausingScheduler(_NotStored, TrialScheduler):
         self._queue.completed(trial_name(trial), TrialHistory.from_json(result))
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self._queue.ended(trial_name(trial))
+        pass  # the callback hears of it when the error can be read
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         self._queue.ended(trial_name(trial))
@@ -161,7 +178,11 @@ class EventCallback(_NotStored, tune.Callback):
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.dispatcher, self.events = dispatcher, dispatcher.events
 
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.dispatcher.waiting.say_who_waits()
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.dispatcher.waiting.over(trial_name(trial))
         self.events.started(trial_name(trial))
 
     def on_trial_result(
@@ -178,7 +199,7 @@ class EventCallback(_NotStored, tune.Callback):
             self.events.finished(name)  # not a trial that an interrupted run leaves for the next command
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.events.failed(trial_name(trial), Failure.of(trial.get_pickled_error() or trial.get_error()))
+        self.dispatcher.failed(trial_name(trial), Failure.of(trial.get_pickled_error() or trial.get_error()))
 
 
 def trial_name(trial: Trial) -> str:

@@ -21,7 +21,6 @@ from trainable.run.history import TrialHistory
 T = TypeVar("T")
 Stepper = Callable[[], dict[str, Any]]
 """Trains one epoch; what it returns is what a worker tells Tune, with `done` set after the last epoch."""
-ATTEMPTS = 3
 
 
 MakeStepper = Callable[[Job, Mapping[str, ImageTable]], Stepper]
@@ -113,7 +112,6 @@ class _Loop:
         self.queue, self.make_stepper, self.events, self.stop = queue, make_stepper, events, stop
         self.active: dict[str, Stepper] = {}
         self.known: dict[str, TrialHistory] = {}
-        self.attempts: dict[str, int] = {}
 
     def run(self) -> None:
         while True:
@@ -151,12 +149,6 @@ class _Loop:
                 self.events.stopped(name, why, history)
 
     def _failed(self, name: str, error: Exception) -> None:
-        """Try again from the last checkpoint, as Tune does."""
-        self.attempts[name] = self.attempts.get(name, 0) + 1
-        self.queue.ended(name)
-        if self.attempts[name] < ATTEMPTS:
-            self.queue.retried(name)
-            self.active[name] = self.make_stepper(name)
-            return
         del self.active[name]
-        self.events.failed(name, Failure.of(error))
+        if not self.queue.failed(name):
+            self.events.failed(name, Failure.of(error))

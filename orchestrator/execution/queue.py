@@ -18,6 +18,10 @@ from orchestrator.sweeps.records import TIME_BUDGET
 from trainable.run.history import TrialHistory
 
 Verdict = Literal["go", "pause", "stop"]
+RETRIES = 2
+"""How often a training is tried again after it failed; each whole epoch in between earns it as many."""
+LOST_PROCESSES = 5
+"""How often a training is tried again whose process died before the training could use it."""
 
 
 @dataclass
@@ -25,6 +29,8 @@ class _State:
     entry: Entry
     status: Literal["new", "active", "paused", "ended"] = "new"
     epochs: int = 0
+    failures: int = 0
+    lost: int = 0
 
 
 class TrainingQueue:
@@ -103,7 +109,7 @@ class TrainingQueue:
     def epoch(self, name: str, history: TrialHistory) -> tuple[Verdict, str]:
         """What a training does after an epoch that is not its last, and why a trial is stopped for good."""
         state = self._states[name]
-        state.epochs = len(history)
+        state.epochs, state.failures, state.lost = len(history), 0, 0
         self._report(name, history)
         if self.draining:
             return "stop", ""
@@ -133,11 +139,22 @@ class TrainingQueue:
         if self._states[name].entry.sweep is not None:
             self._policy(name).leave(name)
 
-    def retried(self, name: str) -> None:
-        """The training's process failed, and the training goes on in another one."""
-        self._states[name].status = "active"
-        if self._states[name].entry.sweep is not None:
-            self._policy(name).rejoin(name)
+    def failed(self, name: str, *, used: bool = True) -> bool:
+        """Whether the training is tried again; it waits for its turn then, and ends otherwise.
+
+        Args:
+            used: whether the training had begun in the process that failed.
+        """
+        state = self._states[name]
+        if used:
+            state.failures += 1
+        else:
+            state.lost += 1
+        if state.failures > RETRIES or state.lost > LOST_PROCESSES:
+            self.ended(name)
+            return False
+        state.status = "paused"
+        return True
 
     # -- who is next
 

@@ -16,9 +16,12 @@ from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.start import private_token, reason, start_ray
+from orchestrator.execution.worker_environment import worker_environment
 from orchestrator.planning.ray_environment import set_environment
 from trainable.base.config import Job
 from trainable.base.errors import ConfigError, ExperimentError, Failure
+from trainable.base.limits import usable_memory
 
 T = TypeVar("T")
 
@@ -53,24 +56,17 @@ class RayExecutor:
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
         if self.address is None:
-            try:
-                ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
-                    address="local",
-                    include_dashboard=False, object_store_memory=256 * 2**20, num_cpus=cpus, **quiet,
-                )  # fmt: skip
-            except Exception as error:  # Ray has no one error for this: a full disk, a path, a process that died
-                raise ConfigError(f"Ray could not be started here ({_reason(error)}); its log: {self.log}") from error
-            _keep_token_private()
+            start_ray(cpus, self.log, **quiet)
         else:
             _check_address(self.address)
             try:
-                ray.init(address=self.address, **quiet)
+                ray.init(address=self.address, runtime_env=worker_environment(local=False), **quiet)
             except Exception as error:  # nor for this: connection, version, authentication
                 raise ConfigError(
-                    f"{_said(self.address)}: no Ray cluster could be joined ({_reason(error)}); is it running, does "
+                    f"{_said(self.address)}: no Ray cluster could be joined ({reason(error)}); is it running, does "
                     f"this machine have its token ({_token_source()}) and the same RAY_AUTH_MODE?"
                 ) from error
-        return cluster_of(ray.nodes())
+        return cluster_of(ray.nodes(), usable_memory() if self.address is None else None)
 
     def train(
         self,
@@ -133,12 +129,17 @@ class RayExecutor:
         return count
 
 
-def cluster_of(nodes: Sequence[Mapping[str, Any]]) -> Cluster:
-    """The live ones of the nodes that `ray.nodes` lists."""
+def cluster_of(nodes: Sequence[Mapping[str, Any]], most: int | None = None) -> Cluster:
+    """The live ones of the nodes that `ray.nodes` lists.
+
+    Args:
+        most: bytes of each node that processes may fill, where Ray cannot know of a limit.
+    """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
+    memory = [resources.get("memory", 0) for resources in alive]
     return Cluster(
         tuple((int(resources.get("CPU", 0)), float(resources.get("GPU", 0))) for resources in alive),
-        tuple(int(MEMORY_SHARE * resources.get("memory", 0)) for resources in alive),
+        tuple(int(MEMORY_SHARE * (room if most is None else min(room, most))) for room in memory),
     )
 
 
@@ -156,12 +157,13 @@ def ray_executor(log_folder: Path, address: str | None = None) -> Iterator[RayEx
         os.dup2(stream.fileno(), 2)
     terminal = os.fdopen(saved[0], "w", encoding=sys.stdout.encoding or "utf-8", errors="replace", closefd=False)
     try:
-        import ray  # now, since it sets environment variables, which must not happen beside the preload's thread
+        with private_token(local=address is None):
+            import ray  # now, since it sets environment variables, which must not happen beside the preload's thread
 
-        try:
-            yield RayExecutor(terminal, log, address)
-        finally:
-            ray.shutdown()
+            try:
+                yield RayExecutor(terminal, log, address)
+            finally:
+                ray.shutdown()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -204,16 +206,3 @@ def _token_source() -> str:
 
 def _unset(address: str) -> str:
     return " (unset RAY_ADDRESS to start a Ray here)" if _is_of_the_environment(address) else ""
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error of Ray's, or its name."""
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
-
-
-def _keep_token_private() -> None:
-    """Ray writes its token readable for everybody on the machine."""
-    token = Path.home() / ".ray" / "auth_token"
-    with contextlib.suppress(OSError):
-        token.chmod(0o600)

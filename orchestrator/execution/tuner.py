@@ -22,9 +22,6 @@ from orchestrator.execution.loggers import loggers
 from orchestrator.execution.queue import TrainingQueue
 from trainable.ray_trainable import StagedTrainable
 
-MAX_FAILURES = 2
-"""How often a trial is tried again after its process died or raised; it goes on from its last epoch."""
-
 
 def train(
     queue: TrainingQueue,
@@ -83,7 +80,7 @@ def _run_config(dispatcher: Dispatcher, folder: Path) -> RunConfig:
         name=f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}",
         storage_path=str(folder.resolve()),
         callbacks=[EventCallback(dispatcher), *loggers()],
-        failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        failure_config=FailureConfig(max_failures=0),  # the queue says what is tried again,
         checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         verbose=0,
     )
@@ -100,5 +97,7 @@ def _placement(config: dict[str, Any]) -> PlacementGroupFactory:
 
 
 def _folder_name(trial: Trial) -> str:
-    """Tune's folder for a trial: finetune_M1, finetune_M1-3 for trial 3 of its sweep, finetune_M1-3-seed1338."""
-    return trial_name(trial).replace("#", "-").replace("/", "-seed")
+    """Tune's folder for a trial: finetune_M1, finetune_M1-3 for trial 3 of its sweep, finetune_M1-3-seed1338, and
+    finetune_M1-try2 where finetune_M1 has failed once."""
+    name, attempt = trial_name(trial).replace("#", "-").replace("/", "-seed"), trial.config["attempt"]
+    return name if attempt == 1 else f"{name}-try{attempt}"

@@ -15,6 +15,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Ray runs itself on the jemalloc it brings; trials keep what they free with it (trainable/run/allocator.py).
     "RAY_LD_PRELOAD_ON_WORKERS": "1",
+    # Under `uv run` Ray would pack the working folder and build the environment again for each worker.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 
 

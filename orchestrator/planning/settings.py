@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from faceapi.contract.settings import FaceApiSettings
 from orchestrator.planning.selection import matching, no_such_experiment
@@ -45,13 +46,22 @@ class Recipe(Overrides):
     """`--config FILE`: values for all experiments, and for some by name, folder name or glob."""
 
     experiments: dict[str, Overrides] = {}
+    _file: Path | None = PrivateAttr(None)
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+
+    def source_of(self, names: Iterable[str], message: str) -> str:
+        """In brackets, the file and its keys among `names` that an error's message is about; "" where it is a flag."""
+        keys = [name for name in names if name not in self._flags and re.search(rf"\b{name}\b", message)]
+        return f" (--config {self._file}: {', '.join(keys)})" if self._file and keys else ""
 
     def with_flags(self, **flags: Any) -> Recipe:
         """The recipe with the command line's values (None where a flag was not given), which hold for every
         experiment whatever the recipe says of it."""
         given = Overrides.model_validate(flags).given
         experiments = {name: some.model_copy(update=dict.fromkeys(given)) for name, some in self.experiments.items()}
-        return self.model_copy(update={**given, "experiments": experiments})
+        copy = self.model_copy(update={**given, "experiments": experiments})
+        copy._flags = frozenset(given)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -75,16 +85,19 @@ class Settings:
             "lr_backbone": experiment.lr_backbone,
             **self.recipe.given,
         }
+        changed = set(self.recipe.given)
         for pattern, overrides in self.recipe.experiments.items():
             if experiment in matching(pattern):
                 values |= overrides.given
+                changed |= overrides.given.keys()
         if experiment.method == "probe":
             for name in ("lr_backbone", "stage2_epoch", "stage3_epoch"):
                 values.pop(name, None)
         try:
             return TrainConfig(mode=experiment.method, **values)
         except ConfigError as error:
-            raise ConfigError(f"{experiment.name}: {error}") from error
+            where = self.recipe.source_of(sorted(changed), str(error))
+            raise ConfigError(f"{experiment.name}: {error}{where}") from error
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -106,6 +119,7 @@ def load_recipe(path: Path) -> Recipe:
     if unknown:
         lines = (f"experiments.{pattern}: {no_such_experiment([pattern])}" for pattern in unknown)
         raise ConfigError("\n".join(f"--config {path}: {line}" for line in lines))
+    recipe._file = path
     return recipe
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -86,3 +87,35 @@ def test_the_folder_of_the_weights(
     said = done.stdout if command == "plan" else done.stderr
     assert str(tmp_path / "weights") in said
     assert f"(${variable} says where)" in said
+
+
+# -- values of --config
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ({"lr_head": -1.0}, "lr_head must be a positive number, not -1.0 (--config {file}: lr_head)"),
+        ({"experiments": {"finetune_*": {"epochs": 2}}}, "at least 3 epochs, not 2 "),
+        ({"experiments": {"finetune_*": {"epochs": 2}}}, "(--config {file}: epochs)"),
+        ({"label_smoothing": 2.0, "batch": 8}, "(--config {file}: label_smoothing)"),
+    ],
+)
+def test_a_value_of_a_file_is_the_files(
+    recipe: dict[str, object], words: str, project: Path, tmp_path: Path, cli: Cli
+) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps(recipe), encoding="utf-8")
+    plan = ("plan", "--project-root", project, "--only", "finetune_M1", "--weights", "none", "--config", file)
+    done = cli(*plan)
+    assert done.returncode == 2
+    assert words.replace("{file}", str(file)) in done.stderr
+
+
+def test_a_flag_is_not_the_files(project: Path, tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text('{"epochs": 9, "batch": 8}', encoding="utf-8")
+    plan = ("plan", "--project-root", project, "--only", "finetune_M1", "--weights", "none", "--config", file)
+    done = cli(*plan, "--epochs", 2)
+    assert "at least 3 epochs, not 2" in done.stderr
+    assert "--config" not in done.stderr

@@ -15,7 +15,8 @@ from scripted import Script
 
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.hardware import Hardware
-from orchestrator.execution.local import ATTEMPTS, local_executor
+from orchestrator.execution.local import local_executor
+from orchestrator.execution.queue import RETRIES
 from orchestrator.execution.runner import Outcome, run_steps
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
@@ -170,7 +171,7 @@ def test_finished_runs_are_not_run_again(run_project: Project) -> None:
 
 
 def test_a_failure_is_tried_again_and_leaves_the_others_alone(run_project: Project) -> None:
-    run_project.script.fails = {"probe_M1": [3] * ATTEMPTS, "probe_M2": [3] * (ATTEMPTS - 1)}
+    run_project.script.fails = {"probe_M1": [3] * (RETRIES + 1), "probe_M2": [3] * RETRIES}
     outcome = run_project.run("probe_M1", "probe_M2", "finetune_M1")
     assert {name: failure.message for name, failure in outcome.failures.items()} == {
         "probe_M1": "made to fail in epoch 3"
@@ -268,7 +269,7 @@ def test_fixed_runs_train_the_same_epochs_with_a_sweep_beside_them(run_project: 
 
 def test_trials_wait_for_one_that_failed_for_good_no_longer(run_project: Project) -> None:
     run_project.script.score = rising
-    run_project.script.fails = {"finetune_M1#8": [1] * ATTEMPTS}
+    run_project.script.fails = {"finetune_M1#8": [1] * (RETRIES + 1)}
     outcome = run_project.run("finetune_M1", options=SweepOptions(num_samples=9, confirm=2), fixed=False)
     assert (outcome.exit_code, list(outcome.failures)) == (1, ["finetune_M1#8"])
     assert dict(run_project.view.ended)["finetune_M1#7"] == "done"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.execution.allocation import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits, Search
-from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
 from orchestrator.sweeps.policies import Policy, make_policy
 from orchestrator.sweeps.records import TIME_BUDGET
 from trainable.base.config import TrainConfig
@@ -195,11 +195,52 @@ def test_a_failed_trial_that_goes_on_is_waited_for_again() -> None:
     queue, _ = queue_of([trial(name) for name in KNOWN], "halving", cpus=4)
     machine = Machine(queue)
     machine.start()
-    queue.ended("m#3")
-    queue.retried("m#3")
+    assert queue.failed("m#3")
+    machine.active.remove("m#3")
     assert not queue.policies["m"].contenders["m#3"].left
     machine.run()
     assert ("done", "m#3") in machine.events
+
+
+def failures_until_the_end(queue: TrainingQueue, *, used: bool) -> int:
+    count = 1
+    while queue.failed("a", used=used):
+        count += 1
+    return count
+
+
+def test_a_training_that_fails_is_tried_again_twice() -> None:
+    queue = TrainingQueue([fixed("a", 1.0)], {}, Limits(Cluster(((1, 0.0),))))
+    queue.started("a")
+    assert failures_until_the_end(queue, used=True) == RETRIES + 1
+    assert queue.finished
+
+
+def test_epochs_between_failures_earn_new_tries() -> None:
+    queue = TrainingQueue([fixed("a", 1.0)], {}, Limits(Cluster(((1, 0.0),))))
+    for epoch in range(1, 9):
+        for _ in range(RETRIES):
+            queue.started("a")
+            assert queue.failed("a")
+        queue.started("a")
+        assert queue.epoch("a", history("m#0", epoch)) == ("go", "")
+    assert failures_until_the_end(queue, used=True) == RETRIES + 1
+
+
+def test_a_process_that_died_before_it_was_used_is_no_failure() -> None:
+    queue = TrainingQueue([fixed("a", 1.0)], {}, Limits(Cluster(((1, 0.0),))))
+    queue.started("a")
+    assert all(queue.failed("a", used=False) for _ in range(LOST_PROCESSES))
+    assert all(queue.failed("a") for _ in range(RETRIES))
+    assert not queue.failed("a", used=False), "some day it is"
+
+
+def test_a_training_to_be_tried_again_waits_for_its_turn() -> None:
+    queue = TrainingQueue([fixed("a", 2.0), fixed("b", 1.0)], {}, Limits(Cluster(((1, 0.0),))))
+    queue.started("a")
+    assert queue.next() is None, "the only CPU is taken"
+    assert queue.failed("a")
+    assert queue.next() == "a"
 
 
 # -- trials that are chosen late

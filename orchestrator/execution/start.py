@@ -1,0 +1,98 @@
+"""Starts a Ray on this machine, for one run alone; says what to do where it does not start."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from orchestrator.execution.worker_environment import worker_environment
+from trainable.base.errors import ConfigError
+from trainable.base.limits import usable_cpus
+
+OPEN_FILES = 4096
+"""Files and connections that a Ray of a laptop's size may open in one process."""
+_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+_WAYS_OUT = (
+    ((errno.EACCES, errno.EPERM, errno.EROFS), ("Permission denied", "Read-only file system"),
+     "RAY_TMPDIR may name another folder for Ray's files"),
+    ((errno.ENOSPC, errno.EDQUOT), ("No space left", "quota exceeded"),
+     "RAY_TMPDIR may name a folder with more room for Ray's files"),
+    ((errno.EMFILE, errno.ENFILE), ("Too many open files",), "allow more open files: ulimit -n 65536"),
+    ((errno.EAGAIN,), ("Resource temporarily unavailable", "can't start new thread"),
+     "allow more processes: ulimit -u 4096"),
+    ((errno.ENAMETOOLONG,), ("AF_UNIX path", "socket path"), "RAY_TMPDIR may name a folder with a shorter path"),
+)  # fmt: skip
+
+
+@contextmanager
+def private_token(*, local: bool) -> Iterator[None]:
+    """A token for a Ray that is started here, unless the user has set one; Ray itself would write one into the home
+    folder, which may be read-only, and readable for everybody on the machine."""
+    ours = local and not any(os.environ.get(name) for name in _TOKENS)
+    if ours:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        if ours:
+            del os.environ["RAY_AUTH_TOKEN"]
+
+
+def start_ray(cpus: int | None, log: Path, **options: Any) -> None:
+    """Start Ray with `cpus` CPUs, or with as many as this process may use.
+
+    Args:
+        log: where Ray's own words go, for the message.
+        options: for `ray.init`.
+
+    Raises:
+        ConfigError: it does not start, with what can be done about it.
+    """
+    import ray
+
+    environment = worker_environment(local=True)
+    allow_open_files()
+    try:
+        ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
+            address="local", include_dashboard=False, object_store_memory=256 * 2**20,
+            num_cpus=cpus or usable_cpus(), runtime_env=environment, **options,
+        )  # fmt: skip
+    except Exception as error:  # Ray has no one error for this: a full disk, a path, a process that died
+        raise ConfigError(f"Ray could not be started here ({reason(error)}){way_out(error)}; its log: {log}") from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error of Ray's, or its name."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__
+
+
+def way_out(error: Exception) -> str:
+    """What can be done about an error of the system, with a colon before it; "" where nobody knows."""
+    for numbers, words, advice in _WAYS_OUT:
+        if getattr(error, "errno", None) in numbers or any(word in str(error) for word in words):
+            return f": {advice}"
+    return ""
+
+
+def allow_open_files() -> None:
+    """Raise this process's limit of open files, as far as that is allowed.
+
+    Raises:
+        ConfigError: it is too low for Ray, whose processes would end without a word.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,115 @@
+"""First contact with strange machines: Ray starts, or one message names the way out."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray_runs import ROOT
+
+from orchestrator.execution.start import private_token, reason, way_out
+
+START = """
+import json, os, resource, sys
+from pathlib import Path
+for name, value in json.loads(sys.argv[2]).items():
+    hard = value if name == "RLIMIT_NPROC" else resource.getrlimit(getattr(resource, name))[1]
+    resource.setrlimit(getattr(resource, name), (value, hard))
+if len(sys.argv) > 3:
+    os.setgid(65534), os.setgroups([]) if False else None, os.setuid(65534)
+sys.path.insert(0, sys.argv[1])
+from orchestrator.execution.session import ray_executor
+from trainable.base.errors import ConfigError
+
+folder = Path(os.environ["LOGS"])
+try:
+    with ray_executor(folder) as executor:
+        cluster = executor.connect(1)
+        import ray
+        task = ray.remote(num_cpus=0)(lambda: os.getpid())
+        print("STARTED", cluster.cpus, ray.get(task.remote()) > 0, file=executor.terminal)
+except ConfigError as error:
+    print("REFUSED", error)
+"""
+
+
+def start(folder: Path, limits: dict[str, int] | None = None, **environment: str) -> str:
+    """What a Ray says that is started by another process, with limits and environment variables of its own."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    line = [sys.executable, "-c", START, str(ROOT), json.dumps(limits or {})]
+    env = {**ours, "LOGS": str(folder / "logs"), **environment}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/tmp/ray/session"), "RAY_TMPDIR"),
+        (OSError(errno.EROFS, "Read-only file system", "/tmp/ray"), "RAY_TMPDIR"),
+        (OSError(errno.ENOSPC, "No space left on device"), "RAY_TMPDIR"),
+        (RuntimeError("could not write: No space left on device"), "RAY_TMPDIR"),
+        (OSError("AF_UNIX path length cannot exceed 107 bytes"), "RAY_TMPDIR"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+    ],
+)
+def test_an_error_of_the_system_comes_with_its_way_out(error: Exception, advice: str) -> None:
+    assert advice in way_out(error)
+
+
+def test_an_unknown_error_comes_with_no_advice() -> None:
+    assert way_out(RuntimeError("something else")) == ""
+
+
+def test_the_reason_is_one_line() -> None:
+    assert reason(RuntimeError("first\nsecond")) == "first"
+    assert reason(KeyError()) == "KeyError"
+    assert len(reason(RuntimeError("x" * 1000))) == 300
+
+
+def test_a_users_token_is_kept_and_ours_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "mine")
+    with private_token(local=True):
+        assert os.environ["RAY_AUTH_TOKEN"] == "mine"
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    with private_token(local=True):
+        first = os.environ["RAY_AUTH_TOKEN"]
+    with private_token(local=True):
+        assert os.environ["RAY_AUTH_TOKEN"] != first
+    with private_token(local=False):
+        assert "RAY_AUTH_TOKEN" not in os.environ
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+@pytest.mark.ray
+def test_a_home_that_cannot_be_written_to_does_no_harm(tmp_path: Path) -> None:
+    home = tmp_path / "a file"
+    home.touch()  # not even root makes a folder there
+    assert start(tmp_path, HOME=str(home)).startswith("STARTED 1 True")
+
+
+@pytest.mark.ray
+def test_few_open_files_are_made_more(tmp_path: Path) -> None:
+    assert start(tmp_path, {"RLIMIT_NOFILE": 128}).startswith("STARTED 1 True")
+
+
+@pytest.mark.ray
+def test_a_folder_for_rays_files_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    blocked = tmp_path / "ray"
+    blocked.touch()
+    said = start(tmp_path, RAY_TMPDIR=str(blocked))
+    assert said.startswith("REFUSED Ray could not be started here"), said
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    said = start(tmp_path, RAY_TMPDIR=str(long))
+    assert said.startswith("REFUSED") and "RAY_TMPDIR" in said, said
+    shutil.rmtree(long)
