@@ -10,6 +10,7 @@ from faceapi.node.process import EVALUATOR, NODE_DIR
 from faceapi.python.weights import NETWORKS, check_weights, has_manifests, manifest_name
 from trainable.base.errors import ConfigError
 from trainable.cache.hashes import ImageHashes, digest, file_digest
+from trainable.data.spelling import spelled
 from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, table_digests
 
@@ -35,7 +36,7 @@ def prepare(settings: FaceApiSettings, baseline: Path) -> Evaluator:
         what = "--faceapi-script" if settings.script else "--faceapi-engine node"
         raise ConfigError(f"node is not on the PATH; {what} needs Node 18 or newer (--faceapi-engine onnx does not)")
     own = settings.script is not None
-    script = settings.script.resolve() if settings.script else NODE_DIR / EVALUATOR
+    script = spelled(settings.script).resolve() if settings.script else NODE_DIR / EVALUATOR
     if not script.is_file():
         what = f"--faceapi-script {settings.script}" if own else str(script)
         raise ConfigError(f"{what}: no such file")
@@ -53,7 +54,7 @@ def find_models(settings: FaceApiSettings, baseline: Path, package: Path = PACKA
         ConfigError: no folder has the weights; the message names the three places.
     """
     own = baseline / "models"
-    for folder in (settings.models,) if settings.models else (own, package):
+    for folder in (spelled(settings.models),) if settings.models else (own, package):
         if has_manifests(folder):
             return folder.resolve()
     wanted = " and ".join(manifest_name(network) for network in NETWORKS)

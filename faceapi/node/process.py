@@ -16,6 +16,7 @@ from pathlib import Path
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
 from faceapi.contract.settings import Evaluator, FaceApiSettings
 from trainable.base.errors import ExperimentError
+from trainable.data.spelling import spelled
 from trainable.data.tables import BOX_COLUMNS, Row
 
 NODE_DIR = Path(__file__).resolve().parent
@@ -79,7 +80,7 @@ def run_own_script(
     here = target.parent.resolve() == (baseline / "results").resolve()
     arguments = [
         Path("..") / ".." / split_csv.relative_to(baseline.parents[1]),
-        models.resolve() if models else Path("models"),
+        spelled(models).resolve() if models else Path("models"),
         Path("results") / target.name if here else target.resolve(),
     ]
     command: list[object] = [evaluator.node, evaluator.script, *arguments]

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainable.cache.digests import MISSING, file_digest, file_digests
 from trainable.cache.remembered import RememberedHashes
-from trainable.data.files import DIGEST_BYTES, ImageFiles, name_on_disk, stamp_of
+from trainable.data.files import DIGEST_BYTES, ImageFiles, stamp_of
 from trainable.data.tables import ImageTable
 
 __all__ = ["MISSING", "ImageHashes", "Progress", "digest", "file_digest", "json_text", "no_progress"]
@@ -150,12 +150,13 @@ def _list_key(files: ImageFiles, numbers: Sequence[int]) -> str:
     paths = [files.paths[number] for number in numbers]
     forms = bytes([files.forms[number] for number in numbers])
     names = [
-        name_on_disk(path, form) if form or "\\" in path else path for path, form in zip(paths, forms, strict=True)
+        files.on_disk(number) if form or "\\" in path else path
+        for number, path, form in zip(numbers, paths, forms, strict=True)
     ]
     folders = dict.fromkeys(name.rpartition("/")[0] for name in names)
     real = [os.path.realpath(files.root / folder) for folder in folders]
     found = hashlib.sha256(forms)
-    for texts in (real, paths, [files.stamps[number] for number in numbers]):
+    for texts in (real, names, [files.stamps[number] for number in numbers]):
         found.update("\0".join([*texts, ""]).encode(errors="surrogateescape"))
         found.update(b"\0")
     return found.hexdigest()

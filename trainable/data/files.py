@@ -13,12 +13,17 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Literal, overload
 
+from trainable.data.spelling import Spellings
+
 ROOT_HINT = "paths are relative to the project root; is --project-root right?"
 
 Form = Literal["NFC", "NFD"]
 FORMS: tuple[Form | None, ...] = (None, "NFC", "NFD")
 """How the name on disk follows from the path in the CSV: as it is, or in this Unicode form."""
+MIXED = len(FORMS)
+"""The form of a name whose components are not all in the same one; it is kept as it is on disk."""
 
+_State = tuple[Path, list[str], bytes, dict[int, str], bytes, bytes]
 DIGEST_BYTES = 32
 _NO_DIGEST = bytes(DIGEST_BYTES)
 
@@ -53,9 +58,9 @@ def name_on_disk(path: str, form: int) -> str:
 class ImageFiles:
     """The image files of one project root, numbered in the order in which they are asked for first.
 
-    File n has the path `paths[n]` in the CSV, the form `forms[n]` (an index into `FORMS`) and, until it is hashed, the
-    stamp `stamps[n]` of when it was looked up. Where `hashed[n]` is 1, the SHA-256 of its content is in `digests`, from
-    byte `DIGEST_BYTES * n` on.
+    File n has the path `paths[n]` in the CSV, the form `forms[n]` (an index into `FORMS`, or `MIXED`) and, until it is
+    hashed, the stamp `stamps[n]` of when it was looked up. Where `hashed[n]` is 1, the SHA-256 of its content is in
+    `digests`, from byte `DIGEST_BYTES * n` on.
     """
 
     def __init__(self, root: Path) -> None:
@@ -65,7 +70,9 @@ class ImageFiles:
         self.stamps: list[str] = []
         self.numbers: dict[str, int] = {}
         self._json: list[bytes] = []
+        self._mixed: dict[int, str] = {}
         self._prefix = os.path.join(root, "")  # noqa: PTH118 (ends with the separator, of which / has one already)
+        self._spellings = Spellings(self._prefix)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -88,13 +95,16 @@ class ImageFiles:
         for form in range(1 if text.isascii() else len(FORMS)):
             if stat := self._stat(name_on_disk(path, form)):
                 return self._add(path, form, stamp_of(stat))
+        for name in () if text.isascii() else self._spellings.of(text):
+            if stat := self._stat(name):
+                return self._add(path, MIXED, stamp_of(stat), name)
         if os.path.isdir(self._prefix + text):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
             return Unusable(f"{path!r} is a folder, but must be an image")
         return Unusable(f"no such image: {path!r}", ROOT_HINT)
 
     def no_more_csvs(self) -> None:
         """Give back what only further look-ups by path need."""
-        self.numbers = {}
+        self.numbers, self._spellings = {}, Spellings(self._prefix)
 
     def plain(self, path: str) -> int | None:
         """The number of a file that is known, or found under a plain path."""
@@ -103,13 +113,18 @@ class ImageFiles:
             return self._add(path, 0, stamp_of(stat))
         return number
 
+    def on_disk(self, number: int) -> str:
+        """Where a file lies below the project root, with `/`."""
+        form = self.forms[number]
+        return self._mixed[number] if form == MIXED else name_on_disk(self.paths[number], form)
+
     def name(self, number: int) -> str:
         """Where a file lies, as text, which takes a fraction of a `Path`'s time and memory."""
-        return self._prefix + name_on_disk(self.paths[number], self.forms[number])
+        return self._prefix + self.on_disk(number)
 
     def file(self, number: int) -> Path:
         """Where a file lies."""
-        return self.root / name_on_disk(self.paths[number], self.forms[number])
+        return self.root / self.on_disk(number)
 
     def json_paths(self) -> list[bytes]:
         """Each path as a JSON string in UTF-8; they are written once, whatever number of tables has them."""
@@ -130,19 +145,19 @@ class ImageFiles:
         """These files by themselves, numbered in this order."""
         part = ImageFiles(self.root)
         for place, number in enumerate(numbers):
-            part._add(self.paths[number], self.forms[number], self.stamps[number])
+            part._add(self.paths[number], self.forms[number], self.stamps[number], self._mixed.get(number))
             if self.hashed[number]:
                 part.set_digest(place, self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)])
         return part
 
-    def __getstate__(self) -> tuple[Path, list[str], bytes, bytes, bytes]:
+    def __getstate__(self) -> _State:
         """A table travels to other machines, where neither stamps nor look-ups by path are needed."""
-        return self.root, self.paths, bytes(self.forms), bytes(self.hashed), bytes(self.digests)
+        return self.root, self.paths, bytes(self.forms), self._mixed, bytes(self.hashed), bytes(self.digests)
 
-    def __setstate__(self, state: tuple[Path, list[str], bytes, bytes, bytes]) -> None:
-        root, paths, forms, hashed, digests = state
+    def __setstate__(self, state: _State) -> None:
+        root, paths, forms, mixed, hashed, digests = state
         self.__init__(root)  # type: ignore[misc]
-        self.paths, self.forms = paths, bytearray(forms)
+        self.paths, self.forms, self._mixed = paths, bytearray(forms), mixed
         self.hashed, self.digests = bytearray(hashed), bytearray(digests)
         self.stamps = [""] * len(paths)
 
@@ -153,8 +168,10 @@ class ImageFiles:
             return None
         return stat if S_ISREG(stat.st_mode) else None
 
-    def _add(self, path: str, form: int, stamp: str) -> int:
+    def _add(self, path: str, form: int, stamp: str, mixed: str | None = None) -> int:
         number = self.numbers[path] = len(self.paths)
+        if mixed is not None:
+            self._mixed[number] = mixed
         self.paths.append(path)
         self.forms.append(form)
         self.stamps.append(stamp)

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 
 import { MAX_PIXELS, MAX_SIDE } from './contract.mjs';
 import { oneLine } from './errors.mjs';
+import { spellingsOf } from './spelling.mjs';
 
 // One decoding thread and no operation cache: shards run side by side, and memory must stay flat.
 sharp.concurrency(1);
@@ -13,18 +14,26 @@ sharp.cache(false);
 // sharp reads more formats; these are the ones that the onnx engine reads too.
 const FORMATS = ['jpeg', 'png', 'webp', 'gif'];
 
-/** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
-async function readBytes(root, image) {
-  const relative = image.replaceAll('\\', '/');
-  const spellings = new Set([relative, relative.normalize('NFC'), relative.normalize('NFD')]);
-  for (const spelling of spellings) {
+async function readFirst(files) {
+  for (const file of files) {
     try {
-      return await readFile(path.resolve(root, spelling));
+      return await readFile(file);
     } catch (error) {
       if (error.code !== 'ENOENT') throw error;
     }
   }
-  throw new Error('no such file');
+  return null;
+}
+
+/** The same Korean name may be stored composed (Linux, Windows) or decomposed (macOS, some archives). */
+async function readBytes(root, image) {
+  const relative = image.replaceAll('\\', '/');
+  const whole = new Set([relative, relative.normalize('NFC'), relative.normalize('NFD')]);
+  const bytes =
+    (await readFirst([...whole].map((spelling) => path.resolve(root, spelling)))) ??
+    (await readFirst(await spellingsOf(root, relative.split('/'))));
+  if (bytes === null) throw new Error('no such file');
+  return bytes;
 }
 
 /**

@@ -210,6 +210,20 @@ def test_windows_text_and_decomposed_names(project: Project) -> None:
         assert (row["gt_label"], row["face_detected"]) == ("sad", "1"), run.stderr
 
 
+def test_each_component_of_a_path_has_a_form_of_its_own(project: Project) -> None:
+    """Composed, decomposed, composed on disk; the CSV has them otherwise, and as one of them."""
+    parts = ("섞인", "사진", "얼굴.jpg")
+    spellings = [
+        "/".join(unicodedata.normalize(form, part) for form, part in zip(forms, parts, strict=True))
+        for forms in (("NFC", "NFD", "NFC"), ("NFD", "NFC", "NFD"), ("NFC", "NFC", "NFC"), ("NFD", "NFD", "NFD"))
+    ]
+    [box] = portrait(project.root / spellings[0], [(160, 180, 70)], quality=95)
+    rows = [(name, "sad", *box) for name in [*spellings, "섞인/사진/없음.jpg", "섞인/없음/얼굴.jpg"]]
+    run = evaluate(project.csv("mixed.csv", rows), project.root / "out" / "mixed.csv")
+    assert [row["face_detected"] for row in run.table] == ["1", "1", "1", "1", "0", "0"]
+    assert run.stderr.splitlines() == [f"unreadable: {row[0]}: no such file" for row in rows[4:]]
+
+
 def test_formats_are_decoded_to_the_same_photo(project: Project) -> None:
     photo = Image.open(project.root / "data_raw" / "two.jpg")
     sixteen = Image.frombytes("I;16", photo.size, b"".join(bytes((v, v)) for v in photo.convert("L").tobytes()))
