@@ -6,13 +6,18 @@ line returns: 1 an experiment failed, 2 bad input or configuration, 130 interrup
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from trainable.base.text import one_line
+
 SHOWN = 60
 """Problems that are shown, of each file as many; a wrong project root makes one of every row."""
+
+_FRAME = re.compile(r'^([ \t]+)File ".*", line \d+.*$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ class Failure:
     """An error as a value, which travels between processes and stays with a result.
 
     Args:
-        message: one line that says why.
-        details: the traceback, for the log; empty for an error that this project raises on purpose.
+        message: one line that says why, of at most 300 characters.
+        details: the traceback, or the rest of a long message, for the log.
     """
 
     message: str
@@ -101,9 +106,34 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException | None) -> Self:
         """The failure that an exception stands for. Ray wraps a worker's own exception, which its `cause` holds."""
+        if error is None:
+            return cls("its process ended without a word")
         cause = getattr(error, "cause", None) or error
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        text = str(cause).strip()
         if isinstance(cause, EmosweepError):
-            return cls(lines[0] if lines else type(cause).__name__)
-        details = "".join(traceback.format_exception(error)) if error is not None else ""
-        return cls(f"{type(cause).__name__}: {lines[-1] if lines else ''}", details)
+            message = one_line(_beginning(text) or type(cause).__name__)
+            return cls(message, "" if message == text else text)
+        return cls(one_line(_message(cause, text)), "".join(traceback.format_exception(error)))
+
+
+def _message(error: BaseException, text: str) -> str:
+    """What a foreign error says. Its text may hold the traceback of another process, which ends with what happened."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return _end_of_traceback(text) or f"{type(error).__name__}: {_beginning(text)}".removesuffix(": ")
+
+
+def _beginning(text: str) -> str:
+    """The first line, and the second where the first announces it; a C++ stack, hints or details follow."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+
+
+def _end_of_traceback(text: str) -> str | None:
+    """The line below the last frame of a traceback of Python's; None without one."""
+    frames = list(_FRAME.finditer(text))
+    if not frames:
+        return None
+    indent = len(frames[-1][1])
+    rest = text[frames[-1].end() :].splitlines()
+    return next((line.strip() for line in rest if line.strip() and len(line) - len(line.lstrip()) < indent), None)

@@ -210,7 +210,7 @@ class RowStore:
     def _write(self, keys: list[str], rows: Tensor, flags: list[bool]) -> None:
         assert rows.shape == (len(keys), *self.shape) and rows.dtype == self.dtype, (rows.shape, rows.dtype)
         path = self.folder / f"{uuid.uuid4().hex}{SEGMENT}"
-        with self._usable(), replacing(path) as temporary:
+        with self._usable(), replacing(path, lambda: len(keys) * self.row_bytes) as temporary:
             write_segment(temporary, keys, flags, rows)
             segment = open_segment(temporary, self.shape, self.dtype)  # once it is in place, others may delete it
             if segment is None:
@@ -237,7 +237,8 @@ class RowStore:
         try:
             yield
         except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-            raise CacheFull(f"the cache {self.folder} cannot be used: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise CacheFull(f"the cache {self.folder} cannot be used: {why}") from error
 
 
 _ROWS: WeakSet[Rows] = WeakSet()
