@@ -30,7 +30,7 @@ def graceful_interrupts(stop: threading.Event, say: Callable[[str], None], leave
         if not stop.is_set():
             stop.set()
             with suppress(Exception):  # a message must not keep the epochs from being saved
-                say("stopping when the epochs in hand are saved; once more to stop at once")
+                say("stopping when the epochs in hand are saved; once more to stop at once and lose them")
         elif number != HANGUP:
             try:
                 leave()

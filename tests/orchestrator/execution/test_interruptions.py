@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,26 @@ def test_a_killed_trial_is_taken_up_again(shared_project: Path, tmp_path: Path, 
         printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
     assert {folder: trained(tmp_path, folder) for folder in FOLDERS} == uninterrupted
+
+
+@pytest.mark.nightly
+def test_an_epoch_longer_than_any_patience_is_saved(
+    shared_project: Path, tmp_path: Path, uninterrupted: dict[str, Any]
+) -> None:
+    """Tune ends processes that it waits for in vain; the epoch in hand is made to last for longer than that."""
+    with running(shared_project, tmp_path, *ONLY) as process:
+        wait_for(lambda: epoch_reached(tmp_path, "finetune_M1_160") >= 3)
+        trials = trial_processes(process.pid)
+        assert trials
+        for pid in trials:
+            os.kill(pid, signal.SIGSTOP)
+        reached = epoch_reached(tmp_path, "finetune_M1_160")
+        process.send_signal(signal.SIGINT)
+        time.sleep(45)
+        assert process.poll() is None, "the run waits"
+        for pid in trials:
+            os.kill(pid, signal.SIGCONT)
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, printed
+    assert epoch_reached(tmp_path, "finetune_M1_160") > reached
+    assert finish(shared_project, tmp_path) == uninterrupted
