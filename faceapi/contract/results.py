@@ -12,8 +12,8 @@ class ShardResult:
     """The result of some rows of a split, or of all of them.
 
     `rows` are result rows in RESULT_COLUMNS, as CSV text without the header. `remarks` are the lines that the evaluator
-    wrote on stderr, among them "unreadable: PATH: REASON" for each photo that it could not read. `seconds` is the time
-    that it took.
+    wrote on stderr, among them "unreadable: PATH: REASON" for each photo that it could not read or evaluate. `seconds`
+    is the time that it took.
     """
 
     rows: str

@@ -6,7 +6,7 @@
 import { readArgs } from './lib/args.mjs';
 import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
 import { InputError, oneLine } from './lib/errors.mjs';
-import { bestFace } from './lib/geometry.mjs';
+import { evaluate } from './lib/evaluate.mjs';
 import { labelReader } from './lib/labels.mjs';
 import { resultOf, summary } from './lib/results.mjs';
 
@@ -14,21 +14,6 @@ import { resultOf, summary } from './lib/results.mjs';
 function exitWithParent() {
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref();
-}
-
-async function evaluate(rows, projectRoot, loadPhoto, findFaces) {
-  const outcomes = [];
-  let upcoming = rows.length > 0 ? loadPhoto(projectRoot, rows[0].image) : null;
-  for (const [index, row] of rows.entries()) {
-    const photo = await upcoming;
-    // Decoding has its own thread, so the next photo is ready when this one's faces are found.
-    upcoming = index + 1 < rows.length ? loadPhoto(projectRoot, rows[index + 1].image) : null;
-    const unreadable = photo.reason !== undefined;
-    if (unreadable) console.error(`unreadable: ${row.image}: ${photo.reason}`);
-    const face = unreadable ? null : bestFace(await findFaces(photo), row.box);
-    outcomes.push({ row, face, unreadable });
-  }
-  return outcomes;
 }
 
 async function main() {
@@ -40,7 +25,8 @@ async function main() {
   // Loaded only now, so that a mistake in the arguments or the CSV is reported at once.
   const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
   const findFaces = await loadFaceFinder(args.modelsDir, args);
-  const outcomes = await evaluate(rows, args.projectRoot, loadPhoto, findFaces);
+  const load = (image) => loadPhoto(args.projectRoot, image);
+  const outcomes = await evaluate(rows, load, findFaces, console.error);
   writeResults(args.results, outcomes.map(({ row, face }) => resultOf(row, face)));
   console.log(summary(outcomes, (performance.now() - started) / 1000));
 }

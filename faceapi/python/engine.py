@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnxruntime
 
 from faceapi.contract.labels import LabelledRow, class_names
 from faceapi.contract.results import ShardResult
 from faceapi.python.boxes import Face, best_face, faces_of
 from faceapi.python.networks import Networks
-from faceapi.python.photo import Photo, read_photo
+from faceapi.python.photo import Photo, read_photo, reason_of
 from faceapi.python.resize import square_input
 from faceapi.python.weights import FACE_SIZE
 from trainable.data.tables import Box
@@ -27,6 +28,10 @@ class Found:
     face: Face
     iou: float
     expression: str
+
+
+_PIXEL = Photo(np.zeros((1, 1, 3), np.uint8), 1)
+"""The smallest photo: where the detector fails on it too, the networks are at fault."""
 
 
 class FaceFinder:
@@ -56,6 +61,21 @@ class FaceFinder:
         best = best_face(self.faces(photo, threshold), box, photo.scale)
         return Found(*best, self.expression(photo, best[0])) if best else None
 
+    def find_or_say_why(self, row: LabelledRow, threshold: float) -> Found | str | None:
+        """Find a row's face, or say in one line why its photo cannot be read or evaluated.
+
+        Raises:
+            Exception: the networks fail on any photo.
+        """
+        photo = read_photo(row.file)
+        if isinstance(photo, str):
+            return photo
+        try:
+            return self.find(row.box, photo, threshold)
+        except Exception as error:  # whatever ONNX Runtime raises: one photo must not stop its split
+            self.faces(_PIXEL, threshold)
+            return reason_of(error)
+
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:
     """Load a network on one thread, because Ray runs one task per CPU."""
@@ -84,7 +104,7 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
         threshold: a face counts as detected when its score is greater.
 
     Returns:
-        A result row for each row. A photo that cannot be read gives a row without a face and a remark.
+        A result row for each row. A photo that cannot be read or evaluated gives a row without a face and a remark.
     """
     began = time.perf_counter()
     finder = _finder(networks)
@@ -92,12 +112,11 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        photo = read_photo(row.file)
-        if isinstance(photo, str):
-            remarks.append(f"unreadable: {row.path}: {photo}\n")
-            writer.writerow(_result(row, None))
-        else:
-            writer.writerow(_result(row, finder.find(row.box, photo, threshold)))
+        found = finder.find_or_say_why(row, threshold)
+        if isinstance(found, str):
+            remarks.append(f"unreadable: {row.path}: {found}\n")
+            found = None
+        writer.writerow(_result(row, found))
     return ShardResult(text.getvalue(), "".join(remarks), round(time.perf_counter() - began, 3))
 
 

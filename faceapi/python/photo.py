@@ -47,7 +47,12 @@ def read_photo(file: Path) -> Photo | str:
     except FileNotFoundError:
         return "no such file"
     except Exception as error:  # decoders raise errors of many kinds, and one photo must not stop its split
-        return " ".join(str(error).split()) or type(error).__name__
+        return reason_of(error)
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(stream: BinaryIO) -> ImageFile.ImageFile:

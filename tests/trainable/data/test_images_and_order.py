@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -165,6 +168,26 @@ def test_a_corrupt_image_is_a_black_patch_and_is_named(project: Path, how: str, 
     assert not pixels[0].any()
     assert labels[0] == CLASSES.index(row.label)
     assert pixels[1].any()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40_000), (40_000, 1), (20_000, 1)])
+def test_a_crop_of_extreme_size_is_resized(mode: str, size: tuple[int, int]) -> None:
+    content = io.BytesIO()
+    Image.new(mode, size, {"L": 200, "I;16": 200 << 8}.get(mode, (200,) * len(mode))).save(content, "PNG")
+    pixels = decode(content.getvalue())
+    assert pixels is not None
+    assert (pixels.shape, pixels.min(), pixels.max()) == ((IMAGE_SIZE, IMAGE_SIZE, 3), 200, 200)
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (2**31 - 1, 1), (1, 2**31 - 1), (0, 5)])
+def test_a_crop_whose_header_asks_for_too_much_is_corrupt(size: tuple[int, int]) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(content, "PNG")
+    data = bytearray(content.getvalue())
+    data[16:24] = struct.pack(">II", *size)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    assert decode(bytes(data)) is None
 
 
 @pytest.mark.parametrize("size", [(320, 200), (16, 16), (160, 161)])
