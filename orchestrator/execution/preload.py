@@ -48,7 +48,6 @@ class Preload:
         self.steps, self.images, self.progress, self.first, self.last = steps, images, progress, first, last
         self._stop, self._failed = stop, threading.Event()
         self._error: BaseException | None = None
-        self._checked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="preload", daemon=True)
 
     def over(self) -> bool:
@@ -70,14 +69,17 @@ class Preload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What is wrong with the weights is reported before anything else that went wrong meanwhile."""
+        """What is wrong with the weights is reported before anything else that went wrong meanwhile.
+
+        The thread ends first in any case: a process that ends while a thread imports a library may crash.
+        """
         if kind is None:
             self.finish()
-        elif kind is not KeyboardInterrupt:
-            self._failed.set()
-            self._checked.wait()
-            if self._error is not None:
-                raise self._error
+            return
+        self._failed.set()
+        self._wait()
+        if kind is not KeyboardInterrupt and self._error is not None:
+            raise self._error
 
     def finish(self) -> None:
         """Wait until everything is ready.
@@ -85,29 +87,32 @@ class Preload:
         Raises:
             ConfigError: the weights are unavailable.
         """
-        while self._thread.is_alive():
-            self._thread.join(0.5)  # a plain join would keep signals waiting
+        self._wait()
         if self._error is not None:
             raise self._error
+
+    def _wait(self) -> None:
+        while self._thread.is_alive():
+            self._thread.join(0.5)  # a plain join would keep signals waiting
 
     def _run(self) -> None:
         # The trials' processes import the same modules and are waited for; Ray gives them a priority of 15.
         if sys.platform == "linux":  # where threads have priorities of their own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         try:
-            for module in self.first if self.steps else ():
-                importlib.import_module(module)
+            self._import(self.first if self.steps else ())
             _check_weights(self.steps)
-            self._checked.set()
             if self.images is not None and not self.over():
                 self._decode_images(self.images)
-            for module in self.last:
-                importlib.import_module(module)
+            self._import(self.last)
         except BaseException as error:  # raised where it is waited for
             self._error = error
             self._failed.set()
-        finally:
-            self._checked.set()
+
+    def _import(self, modules: Sequence[str]) -> None:
+        for module in modules:
+            if not self.over():
+                importlib.import_module(module)
 
     def _decode_images(self, images: ImageTable) -> None:
         """Decode on all CPUs. The trials report what is wrong with an image or with the cache."""

@@ -13,8 +13,10 @@ from typing import Any
 
 from orchestrator.execution.worker_environment import worker_environment
 from trainable.base.errors import ConfigError
-from trainable.base.limits import usable_cpus
+from trainable.base.limits import free_threads, usable_cpus
 
+THREADS, THREADS_PER_CPU = 200, 30
+"""About what Ray's own processes have, and a trial's process for each CPU: a run of one trial on two CPUs has 224."""
 OPEN_FILES = 4096
 """Files and connections that a Ray of a laptop's size may open in one process."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -56,12 +58,13 @@ def start_ray(cpus: int | None, log: Path, **options: Any) -> None:
     """
     import ray
 
-    environment = worker_environment(local=True)
+    environment, cpus = worker_environment(local=True), cpus or usable_cpus()
     allow_open_files()
+    check_threads(cpus)
     try:
         ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
             address="local", include_dashboard=False, object_store_memory=256 * 2**20,
-            num_cpus=cpus or usable_cpus(), runtime_env=environment, **options,
+            num_cpus=cpus, runtime_env=environment, **options,
         )  # fmt: skip
     except Exception as error:  # Ray has no one error for this: a full disk, a path, a process that died
         raise ConfigError(f"Ray could not be started here ({reason(error)}){way_out(error)}; its log: {log}") from error
@@ -81,12 +84,18 @@ def way_out(error: Exception) -> str:
     return ""
 
 
-def allow_open_files() -> None:
-    """Raise this process's limit of open files, as far as that is allowed.
+def check_threads(cpus: int) -> None:
+    """Raises ConfigError where too few threads may be started: Ray's processes would end or hang without a word."""
+    left, needed = free_threads(), THREADS + THREADS_PER_CPU * cpus
+    if left is not None and left < needed:
+        raise ConfigError(
+            f"only {left} more processes and threads may be started here, and Ray needs about {needed} for {cpus} "
+            "CPU(s): allow more (ulimit -u 4096, or the container's limit of pids), or take fewer CPUs with --num-cpus"
+        )
 
-    Raises:
-        ConfigError: it is too low for Ray, whose processes would end without a word.
-    """
+
+def allow_open_files() -> None:
+    """Raise this process's limit of open files, as far as that is allowed."""
     if sys.platform == "win32":
         return
     import resource

@@ -1,4 +1,4 @@
-"""The CPUs and the memory that this process may use, which may be less than the machine has (no torch).
+"""The CPUs, the memory and the threads that this process may use, which may be less than the machine has (no torch).
 
 A batch system, a container or `taskset` sets limits by affinity and by control groups. A control group's limit holds
 for all groups below it, so each ancestor of the process's own group counts.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _PROCESS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -39,6 +40,43 @@ def usable_memory(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | Non
             limits += _numbers(folder / name)[:1]
     most = min(limits, default=0)
     return most if 0 < most < 2**60 else None  # version 1 writes nearly 2**63 where there is none
+
+
+def free_threads(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | None:
+    """How many threads this process and its children may still start, each process being one at least; None where
+    nothing limits them.
+
+    Args:
+        process, groups: as for `usable_cpus`.
+    """
+    left = []
+    for folder in _folders("pids", process, groups):
+        for most, now in zip(_numbers(folder / "pids.max"), _numbers(folder / "pids.current"), strict=False):
+            left.append(most - now)
+    allowed = _limit_of_the_user()
+    if allowed is not None:
+        left.append(allowed - _threads_of_the_user())
+    return max(0, min(left)) if left else None
+
+
+def _limit_of_the_user() -> int | None:
+    """The threads that a user's processes may have together (`ulimit -u`); the system lets root have any number."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    return None if most == resource.RLIM_INFINITY or os.getuid() == 0 else most
+
+
+def _threads_of_the_user() -> int:
+    """Those that run now; 0 where the system does not list them."""
+    count = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if folder.stat().st_uid == os.getuid():
+                count += sum(1 for _ in (folder / "task").iterdir())
+    return count
 
 
 def _quotas(process: Path, groups: Path) -> Iterator[tuple[int, int]]:

@@ -19,10 +19,7 @@ START = """
 import json, os, resource, sys
 from pathlib import Path
 for name, value in json.loads(sys.argv[2]).items():
-    hard = value if name == "RLIMIT_NPROC" else resource.getrlimit(getattr(resource, name))[1]
-    resource.setrlimit(getattr(resource, name), (value, hard))
-if len(sys.argv) > 3:
-    os.setgid(65534), os.setgroups([]) if False else None, os.setuid(65534)
+    resource.setrlimit(getattr(resource, name), (value, resource.getrlimit(getattr(resource, name))[1]))
 sys.path.insert(0, sys.argv[1])
 from orchestrator.execution.session import ray_executor
 from trainable.base.errors import ConfigError
@@ -113,3 +110,23 @@ def test_a_folder_for_rays_files_that_cannot_be_used_is_refused(tmp_path: Path) 
     said = start(tmp_path, RAY_TMPDIR=str(long))
     assert said.startswith("REFUSED") and "RAY_TMPDIR" in said, said
     shutil.rmtree(long)
+
+
+@pytest.mark.ray
+def test_too_few_processes_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    """A control group's limit holds for root, too, who may start any number by `ulimit -u`."""
+    group = Path("/sys/fs/cgroup/pids") / f"emosweep-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        (group / "pids.max").write_text("100")
+        joined = f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n{START}"
+        line = [sys.executable, "-c", joined, str(ROOT), "{}"]
+        env = {**os.environ, "LOGS": str(tmp_path / "logs")}
+        said = subprocess.run(line, env=env, capture_output=True, text=True, timeout=100, check=True).stdout
+        assert "more processes and threads may be started here, and Ray needs about" in said
+        assert "--num-cpus" in said
+    finally:
+        group.rmdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.base.limits import usable_cpus, usable_memory
+from trainable.base.limits import free_threads, usable_cpus, usable_memory
 
 MANY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 ROOT = Path(__file__).parents[3]
@@ -64,6 +64,18 @@ def test_cpus(own: str, files: dict[str, str], cpus: int, tmp_path: Path) -> Non
 )
 def test_memory(own: str, files: dict[str, str], memory: int | None, tmp_path: Path) -> None:
     assert usable_memory(*laid_out(tmp_path, own, files)) == memory
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "left"),
+    [
+        ("0::/job\n", {"job/pids.max": "100\n", "job/pids.current": "30\n"}, 70),
+        ("8:pids:/a/b\n", {"pids/a/pids.max": "50", "pids/a/pids.current": "49", "pids/a/b/pids.max": "max"}, 1),
+        ("0::/job\n", {"job/pids.max": "10\n", "job/pids.current": "30\n"}, 0),
+    ],
+)
+def test_threads(own: str, files: dict[str, str], left: int, tmp_path: Path) -> None:
+    assert free_threads(*laid_out(tmp_path, own, files)) == left
 
 
 def test_a_system_without_control_groups(tmp_path: Path) -> None:
