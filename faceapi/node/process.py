@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -16,12 +16,14 @@ from pathlib import Path
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
 from faceapi.contract.settings import Evaluator, FaceApiSettings
 from trainable.base.errors import ExperimentError
+from trainable.base.files import write_csv, write_json
 from trainable.data.spelling import spelled
 from trainable.data.tables import BOX_COLUMNS, Row
 
 NODE_DIR = Path(__file__).resolve().parent
 """The Node evaluator's package; `npm ci` puts its dependencies there."""
 EVALUATOR = "eval_faceapi.mjs"
+_ERROR = re.compile(r"(\S+: )?\w*Error\b.*: ").match
 START_SECONDS, SECONDS_PER_ROW = 120, 15
 """The time limit of an evaluator; an evaluation on a slow core takes about a hundredth of it."""
 
@@ -39,11 +41,8 @@ def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, ev
     with tempfile.TemporaryDirectory(prefix="emosweep-faceapi-") as name:
         folder = Path(name)
         source, target, labels = folder / "shard.csv", folder / "results.csv", folder / "labels.json"
-        with source.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("path", "label", *BOX_COLUMNS))
-            writer.writerows((row.path, row.label, *(row.box or ())) for row in rows)
-        labels.write_text(json.dumps(dict(settings.labels), ensure_ascii=False), encoding="utf-8")
+        write_csv(source, ("path", "label", *BOX_COLUMNS), ((row.path, row.label, *(row.box or ())) for row in rows))
+        write_json(labels, dict(settings.labels))
         command = [evaluator.node, evaluator.script, source, evaluator.models, target, "--project-root", root]
         command += ["--input-size", settings.input_size, "--score-threshold", settings.score_threshold]
         command += ["--label-map", labels]
@@ -140,9 +139,15 @@ def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float
             os.killpg(process.pid, 9)
             process.wait()
     if process.returncode != 0:
-        last = remarks.strip().splitlines()[-3:] or ["(it said nothing on stderr)"]
-        raise ExperimentError(f"{command[1]} ended with {process.returncode}: {' / '.join(last)}")
+        raise ExperimentError(f"{command[1]} ended with {process.returncode}: {_last_words(remarks)}")
     return remarks, round(time.perf_counter() - began, 3)
+
+
+def _last_words(remarks: str) -> str:
+    """What a program said on stderr before it failed: its last error, behind which Node writes a stack and codes."""
+    lines = [line for line in remarks.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR(line)]
+    return errors[-1] if errors else " / ".join(lines[-3:]) or "(it said nothing on stderr)"
 
 
 def read_results(path: Path, rows: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def load_networks(models: Path, input_size: int, cache: Path) -> Networks:
 
 
 def _cached(file: Path, models: Path, network: str, input_size: int) -> bytes:
-    """Read a converted network from `file`, or convert it and write the file.
+    """Read a converted network from `file`, or convert it and write the file, where that can be written.
 
     The file is written beside its place and moved in, so a file that exists is whole.
     """
@@ -56,6 +57,6 @@ def _cached(file: Path, models: Path, network: str, input_size: int) -> bytes:
         raise ConfigError(f"models folder {models}: {network} has no tensor {error}; is it face-api's?") from error
     except ValueError as error:
         raise ConfigError(f"models folder {models}: {network}: {error}") from error
-    with replacing(file) as temporary:
+    with suppress(OSError), replacing(file) as temporary:
         temporary.write_bytes(model)
     return model

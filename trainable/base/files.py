@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
-"""A full disk, a quota, a limit on file sizes, and a disk that fails."""
+_DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+}
+"""A full disk, a quota, a limit on file sizes, a disk that fails; a folder that may only be read."""
 
 
 @contextmanager
@@ -25,8 +28,8 @@ def replacing(path: Path, need: Callable[[], int] | None = None) -> Iterator[Pat
         need: gives the bytes of the whole file, for the message; called after a failure only.
 
     Raises:
-        OSError: the disk is full or fails; it names the folder. Libraries such as torch raise errors of their own
-            then, which say nothing of the disk.
+        OSError: the disk is full or fails, or may not be written to; it names the folder. Libraries such as torch
+            raise errors of their own then, which say nothing of the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

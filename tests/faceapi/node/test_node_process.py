@@ -62,6 +62,27 @@ def test_a_script_that_fails_is_quoted_and_earlier_results_are_restored(tmp_path
     assert results.read_text(encoding="utf-8") == "earlier"
 
 
+FULL = "import fs from 'node:fs'; console.error('one remark');"
+
+
+@pytest.mark.node
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (f"{FULL} fs.writeFileSync('/dev/full', 'x');", "ended with 1: Error: ENOSPC: no space left on device, write$"),
+        (f"{FULL} await fs.promises.writeFile('/dev/full', 'x');", "with 1: .*Error: ENOSPC: no space left on device"),
+        (f"{FULL} fs.readFileSync('gone.json');", "ended with 1: Error: ENOENT: no such file or directory, open 'gone"),
+        (f"{FULL} JSON.parse('x');", "ended with 1: SyntaxError: .*JSON"),
+        (f"{FULL} console.error('two\\n\\nthree'); process.exit(4);", "ended with 4: one remark / two / three$"),
+    ],
+    ids=["full", "full later", "missing", "no json", "no error"],
+)
+def test_the_reason_is_told_and_not_the_stack(script: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        own_script(tmp_path, script)
+
+
 @pytest.mark.node
 def test_a_script_that_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="no readable faceapi_M1_eval"):

@@ -83,3 +83,9 @@ def test_other_weights_are_not_taken_from_the_cache(tmp_path: Path) -> None:
     shard.write_bytes(bytes([shard.read_bytes()[0] ^ 1]) + shard.read_bytes()[1:])
     second = load_networks(models, 160, tmp_path / "cache")
     assert (second.key != first.key, second.expression != first.expression) == (True, True)
+
+
+@needs_weights
+def test_a_cache_that_cannot_be_written_to_costs_a_conversion(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert load_networks(MODELS, 160, tmp_path / "cache") == load_networks(MODELS, 160, tmp_path / "other")

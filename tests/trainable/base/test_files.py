@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,3 +33,27 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         raise RuntimeError("in the middle")
     assert read_json(path) == {"macro_f1": 0.5}
     assert list(tmp_path.iterdir()) == [path]
+
+
+NOBODY = 65534
+WRITE = """
+import os, sys
+from pathlib import Path
+from trainable.base.files import write_json
+if not os.getuid():
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[2]))
+try:
+    write_json(Path(sys.argv[1]), [1])
+except OSError as error:
+    print(error.filename, error.strerror, sep=": ")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="folders have no permissions here")
+def test_a_folder_that_may_only_be_read_is_named_and_not_the_temporary_file() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
+        Path(name).chmod(0o555)
+        line = [sys.executable, "-c", WRITE, f"{name}/metrics.json", str(NOBODY)]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{name}: Permission denied (metrics.json: 0 of 8 bytes were written)\n"
