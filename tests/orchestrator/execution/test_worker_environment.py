@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -110,13 +111,19 @@ def test_a_checkout_and_an_environment_with_spaces_and_brackets(shared_project: 
 
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    "start",
+    ("environment", "program"),
     [
-        pytest.param(["env", "-i", "PATH=/usr/bin:/bin"], id="cron and systemd: no HOME, no TERM"),
-        pytest.param(["env", "PYTHONOPTIMIZE=1"], id="python -O"),
+        pytest.param(["env", "-i", "PATH=/usr/bin:/bin"], [sys.executable], id="cron and systemd: no HOME, no TERM"),
+        pytest.param(["env"], [sys.executable, "-O"], id="python -O"),
+        pytest.param(
+            ["env", "UV_OFFLINE=1"],
+            ["uv", "run", "--no-project", "--python", sys.executable, "python"],
+            marks=pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed"),
+            id="uv run",
+        ),
     ],
 )
-def test_other_ways_to_start(start: list[str], shared_project: Path, tmp_path: Path) -> None:
+def test_other_ways_to_start(environment: list[str], program: list[str], shared_project: Path, tmp_path: Path) -> None:
     cache = f"EMOSWEEP_CACHE={os.environ['EMOSWEEP_CACHE']}"
-    done = run_from(ROOT, shared_project, tmp_path / "out", *start, cache, sys.executable, "-m", "orchestrator")
-    assert_done(done, tmp_path / "out")
+    start = [*environment, cache, *program, "-m", "orchestrator"]
+    assert_done(run_from(ROOT, shared_project, tmp_path / "out", *start), tmp_path / "out")
