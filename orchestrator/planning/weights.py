@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tarfile
 import threading
-import zipfile
 from pathlib import Path
 
 from trainable.base.config import NAMED_WEIGHTS
-from trainable.base.errors import ConfigError
+from trainable.base.text import one_line
+from trainable.network.weight_files import check_format
 from trainable.run.identity import weights_identity
 
 IMAGENET_URL = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
@@ -19,18 +18,14 @@ ANSWER_SECONDS = 1.5
 
 
 def check_weights(weights: str) -> None:
-    """Look at what `--weights` names: a file must be there and begin as PyTorch's files do.
+    """Look at what `--weights` names: a file must be there and look like PyTorch's files.
 
     Raises:
         ConfigError: it is none of them. ImageNet's weights are looked for by `imagenet_file`.
     """
     weights_identity(weights)
-    if weights in NAMED_WEIGHTS or zipfile.is_zipfile(weights):
-        return
-    with Path(weights).open("rb") as file:
-        pickled = file.read(1) == b"\x80"
-    if not pickled and not tarfile.is_tarfile(weights):  # PyTorch wrote both before version 1.6
-        raise ConfigError(f"--weights {weights}: not a PyTorch checkpoint that loads with weights_only")
+    if weights not in NAMED_WEIGHTS:
+        check_format(weights)
 
 
 def imagenet_file() -> Path:
@@ -73,4 +68,4 @@ def _ask(url: str, seconds: float) -> str | None:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
             return None
     except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
+        return one_line(str(getattr(error, "reason", error)))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import MobileNet_V3_Small_Weights
 
 from orchestrator.planning.weights import IMAGENET_URL, check_weights, imagenet_file, imagenet_remark, unreachable
 from trainable.base.errors import ConfigError
+from trainable.network.model import load_weights
+
+Save = Callable[[Path], object]
 
 
 class Server(BaseHTTPRequestHandler):
@@ -90,7 +98,7 @@ def save_old(path: Path) -> None:
 @pytest.mark.parametrize(
     "save", [lambda path: torch.save({"a": torch.zeros(1)}, path), save_old], ids=["zip", "pickle"]
 )
-def test_files_of_pytorch_pass(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
+def test_files_of_pytorch_pass(tmp_path: Path, save: Save) -> None:
     save(tmp_path / "weights.pt")
     check_weights(str(tmp_path / "weights.pt"))
 
@@ -106,3 +114,58 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes
 @pytest.mark.parametrize("name", ["none", "imagenet"])
 def test_names_pass(name: str) -> None:
     check_weights(name)
+
+
+def save_safetensors(path: Path) -> None:
+    """By hand, since the package is not needed here: the length of the header, the header, the numbers."""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    header += b" " * (0x80 - len(header))  # so that the file begins as a pickle does
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+
+def save_script(path: Path) -> None:
+    """As `torch.jit.save` lays its archive out."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("w/data.pkl", "w/code/__torch__/model.py", "w/constants.pkl"):
+            archive.writestr(name, b"")
+
+
+def save_arrays(path: Path) -> None:
+    np.savez(path.with_suffix(".npz"), a=np.zeros(3))
+    path.with_suffix(".npz").rename(path)
+
+
+def save_half(path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("save", "told"),
+    [
+        (save_safetensors, "a safetensors file; convert it once: torch.save(safetensors.torch.load_file('weights.pt')"),
+        (save_script, "a TorchScript archive, which holds a program; save the weights alone: torch.save("),
+        (save_arrays, "not a PyTorch checkpoint that loads with weights_only"),
+        (save_half, "not a PyTorch checkpoint that loads with weights_only (the file is cut short)"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid 1"), "a pointer of Git LFS"),
+    ],
+    ids=["safetensors", "torchscript", "npz", "cut short", "lfs"],
+)  # fmt: skip
+def test_other_formats_are_named_before_anything_starts(tmp_path: Path, save: Save, told: str) -> None:
+    """By the plan, and in the same words by what loads the file."""
+    path = tmp_path / "weights.pt"
+    save(path)
+    for look in (check_weights, load_weights):
+        with pytest.raises(ConfigError) as caught:
+            look(str(path))
+        assert str(caught.value).startswith(f"--weights {path}: {told}")
+        assert "\n" not in str(caught.value)
+
+
+def test_the_look_needs_no_torch(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pt")
+    code = (
+        "import sys; from orchestrator.planning.weights import check_weights; check_weights(sys.argv[1]); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "weights.pt")], check=True)

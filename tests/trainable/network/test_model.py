@@ -20,6 +20,7 @@ from trainable.network.stages import make_optimizer, set_stage, train_mode
 
 CLASSES = ["angry", "happy", "sad"]
 HEAD = ("classifier.3.weight", "classifier.3.bias")
+FIRST = "features.0.0.weight"
 LAST_BLOCKS = ("features.11.", "features.12.")
 
 
@@ -202,7 +203,11 @@ BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a key is missing": (without("features.4.block.1.0.weight"), "lacks 'features.4.block.1.0.weight'"),
     "a shape is wrong": (lambda s: {**s, "classifier.0.bias": torch.zeros(3)}, "does not fit at 'classifier.0.bias'"),
     "a key too many": (lambda s: {**s, "features.99": torch.zeros(3)}, "does not fit at 'features.99'"),
-    "another prefix": (lambda s: {f"module.{k}": v for k, v in s.items()}, "lacks 'features.0.0.weight'"),
+    "a prefix before some": (
+        lambda s: {f"module.{k}" if "features" in k else k: v for k, v in s.items()},
+        "lacks 'classifier.0.weight'",
+    ),
+    "integers": (lambda s: {**s, "classifier.0.bias": torch.zeros(1024, dtype=torch.int8)}, "'classifier.0.bias'"),
     "a number": (lambda s: {**s, "epoch": 3}, "must be a state dict"),
     "a list": (lambda s: list(s.values()), "must be a state dict"),
     "nothing": (lambda s: {}, "must be a state dict"),
@@ -229,18 +234,31 @@ class Other:
     """Something that only a pickle can hold."""
 
 
-@pytest.mark.parametrize("content", ["garbage", "empty", "truncated", "pickle", "whole model"])
+@pytest.mark.parametrize("content", ["garbage", "empty", "truncated"])
 def test_files_that_are_no_checkpoints_are_told_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "w.pt"
-    if content in ("garbage", "empty"):
-        path.write_bytes(b"\x89PNG not weights" * (content == "garbage"))
-    else:
-        torch.save({"pickle": Other(), "whole model": model_of()}.get(content, model_of().state_dict()), path)
-        if content == "truncated":
-            path.write_bytes(path.read_bytes()[:-1000])
+    path.write_bytes(b"\x89PNG not weights" * (content == "garbage"))
+    if content == "truncated":
+        torch.save(model_of().state_dict(), path)
+        path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ConfigError) as caught:
         model_of(path)
-    assert str(caught.value) == f"--weights {path}: not a PyTorch checkpoint that loads with weights_only"
+    assert str(caught.value).startswith(f"--weights {path}: not a PyTorch checkpoint that loads with weights_only")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "before 1.6"])
+@pytest.mark.parametrize("content", ["object", "model", "parallel", "model in a dict"])
+def test_a_pickled_object_is_named_and_the_way_out_told(tmp_path: Path, content: str, old: bool) -> None:
+    saved: Any = {"object": Other(), "parallel": nn.DataParallel(model_of())}.get(content, model_of())
+    path = tmp_path / "w.pt"
+    torch.save({"model": saved} if "dict" in content else saved, path, _use_new_zipfile_serialization=not old)
+    with pytest.raises(ConfigError) as caught:
+        model_of(path)
+    name = {"object": "test_model.Other", "parallel": "data_parallel.DataParallel"}.get(content, "MobileNetV3")
+    assert f"{name})" in str(caught.value)
+    assert "torch.save(model.state_dict(), 'weights.pt')" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -282,4 +300,115 @@ def test_cached_imagenet_weights_need_no_network(offline: Path) -> None:
     torch.save(theirs, offline / MobileNet_V3_Small_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1])
     model, remarks = build_model(probe("imagenet"), CLASSES)
     assert same_weights(body(model.state_dict()), body(theirs))
-    assert remarks == ["weights: their head of 1000 classes is dropped for a new one of 3"]
+    assert remarks == [], "nobody expects ImageNet's classes to stay"
+
+
+# -- in whatever a training script has saved them in
+
+
+def prefixed(prefix: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda state: {f"{prefix}{key}": value for key, value in state.items()}
+
+
+def halves(dtype: torch.dtype) -> Callable[[dict[str, Any]], Any]:
+    return lambda state: {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+
+
+def zeros(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: torch.zeros_like(value) for key, value in state.items()}
+
+
+WRAPPED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "DataParallel": (prefixed("module."), "weights: prefix 'module.' removed"),
+    "torch.compile": (prefixed("_orig_mod."), "weights: prefix '_orig_mod.' removed"),
+    "both": (prefixed("module._orig_mod."), "weights: prefix 'module._orig_mod.' removed"),
+    "Lightning": (
+        lambda s: {"epoch": 3, "state_dict": {**prefixed("model.")(s), "loss.weight": torch.ones(3)}, "callbacks": {}},
+        "weights: read from 'state_dict', prefix 'model.' removed, 1 other tensors left out",
+    ),
+    "an average": (
+        lambda s: {"n_averaged": torch.tensor(5), **prefixed("module.")(s)},
+        "weights: prefix 'module.' removed, 1 other tensors left out",
+    ),
+    "ema alone": (lambda s: {"ema": prefixed("module.")(s)}, "weights: read from 'ema', prefix 'module.' removed"),
+    "model_state_dict": (
+        lambda s: {"model_state_dict": s, "optimizer_state_dict": {"state": {}, "param_groups": []}, "loss": 0.1},
+        "weights: read from 'model_state_dict'",
+    ),
+    "net": (lambda s: {"net": s, "acc": 91.0, "epoch": 7}, "weights: read from 'net'"),
+    "a name of one's own": (lambda s: {"weights of mine": s}, "weights: read from 'weights of mine'"),
+    "two deep": (lambda s: {"checkpoint": {"ema": s}}, "weights: read from 'checkpoint.ema'"),
+    "the network before its average": (
+        lambda s: {"model_ema": zeros(s), "model": s}, "weights: read from 'model', the file also has 'model_ema'",
+    ),
+    "teacher and student in one": (
+        lambda s: {**prefixed("teacher.")(zeros(s)), **prefixed("student.")(s)},
+        f"weights: prefix 'student.' removed, {len(mobilenet_v3_small().state_dict())} other tensors left out",
+    ),
+    "optimizer tensors beside": (lambda s: {"scaler": {"scale": torch.ones(1)}, "net": s}, "weights: read from 'net'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_weights_are_found_and_the_user_is_told_where(tmp_path: Path, case: str) -> None:
+    wrap, told = WRAPPED[case]
+    theirs = model_of(seed=5).state_dict()
+    torch.save(wrap(theirs), tmp_path / "w.pt")
+    model, remarks = build_model(probe(tmp_path / "w.pt"), CLASSES)
+    assert same_weights(body(model.state_dict()), body(theirs))
+    assert remarks == [told, "weights: their head of 3 classes is dropped for a new one of 3"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    theirs = halves(dtype)(body(model_of(seed=5).state_dict()))
+    torch.save(theirs, tmp_path / "w.pt")
+    model, remarks = build_model(probe(tmp_path / "w.pt"), CLASSES)
+    state = model.state_dict()
+    assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float32}
+    assert all(torch.equal(state[key], value.to(state[key].dtype)) for key, value in theirs.items())
+    assert remarks == [f"weights: converted from {str(dtype).removeprefix('torch.')} to float32"]
+
+
+def test_counters_of_batches_may_be_missing(tmp_path: Path) -> None:
+    """Files from before PyTorch 0.4.1 have none."""
+    theirs = {k: v for k, v in body(model_of(seed=5).state_dict()).items() if not k.endswith("num_batches_tracked")}
+    torch.save(theirs, tmp_path / "w.pt")
+    model, remarks = build_model(probe(tmp_path / "w.pt"), CLASSES)
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in theirs.items())
+    assert remarks == []
+
+
+@pytest.mark.parametrize("key", ["features.0.0.weight", "features.12.1.running_var", "classifier.0.bias"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path, key: str, value: float) -> None:
+    state = model_of().state_dict()
+    state[key][(0,) * state[key].dim()] = value
+    torch.save({"ema": state}, tmp_path / "w.pt")
+    kind = "nan" if value != value else "inf"
+    with pytest.raises(ConfigError) as caught:
+        model_of(tmp_path / "w.pt")
+    assert str(caught.value) == f"--weights {tmp_path / 'w.pt'}: holds values that are not numbers at '{key}' ({kind})"
+
+
+def test_a_head_that_is_dropped_may_hold_anything(tmp_path: Path) -> None:
+    state = model_of().state_dict()
+    state[HEAD[0]].fill_(float("nan"))
+    torch.save(state, tmp_path / "w.pt")
+    assert model_of(tmp_path / "w.pt").state_dict()[HEAD[0]].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (["conv_stem.weight", "bn1.weight", "blocks.0.0.conv_dw.weight"], "timm's MobileNetV3"),
+        (["module.conv1.weight", "module.layer1.0.conv1.weight"], "a ResNet"),
+        (["cls_token", "blocks.0.norm1.weight"], "a vision transformer"),
+        ([FIRST, "features.1.block.0.0.weight", "features.16.0.weight"], "torchvision's MobileNetV3-Large"),
+        ([FIRST, "features.1.conv.0.0.weight"], "torchvision's MobileNetV2"),
+    ],
+)
+def test_other_networks_are_refused_by_name(tmp_path: Path, keys: list[str], name: str) -> None:
+    torch.save({"model": {key: torch.zeros(16, 3, 3, 3) for key in keys}}, tmp_path / "w.pt")
+    with pytest.raises(ConfigError, match=f"not a MobileNetV3-Small .*; it looks like {name}"):
+        model_of(tmp_path / "w.pt")
