@@ -72,9 +72,7 @@ def _why_not_loaded(error: Exception) -> str:
     found = re.search(r"Unsupported (?:global|class|operand|type).*?([\w.]+\.[\w.]+) ", str(error))
     if not found:
         return NO_CHECKPOINT
-    return (
-        f"holds a Python object ({found[1]}) besides tensors, which is not loaded as it may run code; {SAVE_STATE_DICT}"
-    )
+    return f"{NO_CHECKPOINT}: it holds a Python object ({found[1]}), which may run code; {SAVE_STATE_DICT}"
 
 
 def _imagenet() -> StateDict:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from trainable.base.errors import ExperimentError
+from trainable.base.errors import ExperimentError, Failure
 from trainable.network.compute import Compute, out_of_memory
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def retry_with_less(
 
 
 def with_less(error: RuntimeError, context: ComputeContext, attempt: Attempt) -> tuple[ComputeContext, str]:
-    """The context to try next after `error`, and the sentence that says so.
+    """The context to try next after `error`, and a line that says so.
 
     Raises:
         ExperimentError: not even one image at a time fits.
@@ -79,9 +79,14 @@ def with_less(error: RuntimeError, context: ComputeContext, attempt: Attempt) ->
         return _less_memory(error, context, attempt)
     if "DataLoader worker" in str(error) and context.workers:
         fewer = context.workers // 2
-        note = f"DataLoader lost a worker ({error}); {context.workers} workers become {fewer}"
+        note = f"DataLoader lost a worker ({_reason(error)}); {context.workers} workers become {fewer}"
         return replace(context, workers=fewer), note
     raise error
+
+
+def _reason(error: RuntimeError) -> str:
+    """One line. An error that a worker raised comes with the worker's traceback."""
+    return Failure.of(error).message.removeprefix(f"{RuntimeError.__name__}: ")
 
 
 def _less_memory(error: Exception, context: ComputeContext, attempt: Attempt) -> tuple[ComputeContext, str]:

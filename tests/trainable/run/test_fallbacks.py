@@ -57,6 +57,35 @@ def test_a_lost_worker_halves_the_workers() -> None:
     assert note == f"DataLoader lost a worker ({LOST}); 4 workers become 2"
 
 
+def frames(error: str) -> str:
+    """What PyTorch makes of an error in a worker, with as many frames as a deep stack of collate functions has."""
+    stack = "".join(
+        f'  File "/site-packages/torch/module{i}.py", line {i}, in call\n    return f(x)\n' for i in range(30)
+    )
+    return f"Caught RuntimeError in DataLoader worker process 1.\nTraceback (most recent call last):\n{stack}{error}"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (frames("RuntimeError: unable to open shared memory object </torch_1>: Too many open files (24)"),
+         "unable to open shared memory object </torch_1>: Too many open files (24)"),
+        (frames("RuntimeError: stack expects each tensor to be equal size\n\nException raised from f:\n#1 0x7"),
+         "stack expects each tensor to be equal size"),
+        ("DataLoader worker (pid(s) 8, 9) exited unexpectedly", "DataLoader worker (pid(s) 8, 9) exited unexpectedly"),
+        ("DataLoader worker (pid 7) is killed by signal: Bus error. Maybe dataloader's workers are out of\n"
+         "shared memory. Please try to raise your shared memory limit.",
+         "DataLoader worker (pid 7) is killed by signal: Bus error. Maybe dataloader's workers are out of"),
+        ("DataLoader worker " + "x" * 1000, "DataLoader worker " + "x" * 267 + "…"),
+    ],
+    ids=["shared memory", "C++ stack", "exited", "two lines", "long"],
+)  # fmt: skip
+def test_the_note_of_a_lost_worker_is_one_line(error: str, told: str) -> None:
+    _, note = with_less(RuntimeError(error), CONTEXT, EPOCH)
+    assert note == f"DataLoader lost a worker ({told}); 4 workers become 2"
+    assert "\n" not in note
+
+
 @pytest.mark.parametrize(
     ("error", "context"), [(LOST, replace(CONTEXT, workers=0)), (RuntimeError("shapes do not match"), CONTEXT)], ids=str
 )
