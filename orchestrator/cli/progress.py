@@ -97,7 +97,7 @@ class ProgressView:
     # -- events
 
     def waiting(self, name: str, seconds: int, why: str) -> None:
-        self.say(f"{name}: has waited {seconds} s for a process; {why}")
+        self.say(f"{name}: has waited {seconds} s; {why}")
 
     def started(self, name: str) -> None:
         task = self._shared.get(name, self._own.get(name))

@@ -13,7 +13,7 @@ class RunEvents(Protocol):
     """Hears of everything that happens to a piece of work, which is known by its name. Called from any thread."""
 
     def waiting(self, name: str, seconds: int, why: str) -> None:
-        """The work has waited for a process for so many seconds; `why` is a clause."""
+        """The work has shown no sign of life for so many seconds; `why` is a clause."""
 
     def started(self, name: str) -> None:
         """The work has begun, or goes on after a pause or a failure."""

@@ -20,6 +20,7 @@ from faceapi.node.process import evaluate_rows, run_own_script
 from faceapi.python.networks import Networks, load_networks
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.errors import Failure
@@ -61,6 +62,7 @@ class FaceApiTasks:
         self.inputs, self.settings, self.paths = planner.inputs, planner.settings.faceapi, planner.paths
         self.executor, self.limit, self.events, self.stop = executor, limit, events, stop
         self.steps = list(steps)
+        self.first_parts = Waiting(events, why_no_part, FACEAPI_PATIENCE_SECONDS)
         self.networks: Any = None  # the onnx engine's, shipped to the cluster
         self.thread = threading.Thread(target=self._run, name="faceapi", daemon=True)
 
@@ -103,6 +105,9 @@ class FaceApiTasks:
 
     def _evaluate(self, waiting: deque[tuple[_Split, int]]) -> None:
         running: dict[Future[ShardResult], tuple[_Split, int]] = {}
+        for split, _ in waiting:
+            if len(split.results) > 1:  # a user's own script gives all rows at once, after any time
+                self.first_parts.asked(split.step.name)
         while (waiting or running) and not self.stop():
             while waiting and len(running) < self.limit:
                 split, shard = waiting.popleft()
@@ -110,6 +115,7 @@ class FaceApiTasks:
                     running[self._submit(split, shard)] = (split, shard)
             for future in wait(running, POLL_SECONDS, FIRST_COMPLETED).done:
                 self._take(future, *running.pop(future))
+            self.first_parts.say_who_waits()
         for future in running:
             self.executor.cancel(future)
         if running:
@@ -129,6 +135,7 @@ class FaceApiTasks:
         return self.executor.submit(evaluate_rows, split.table.rows[part], root, self.settings, evaluator)
 
     def _take(self, future: Future[ShardResult], split: _Split, shard: int) -> None:
+        self.first_parts.over(split.step.name)
         error = future.exception()
         if error is not None:
             if not split.failed:

@@ -81,7 +81,7 @@ class Clock:
 
 def test_who_waits_for_a_minute_is_spoken_of() -> None:
     heard, clock = Heard(), Clock()
-    waiting = Waiting(heard, lambda: "the reason", clock)
+    waiting = Waiting(heard, lambda: "the reason", clock=clock)
     waiting.asked("a")
     waiting.asked("b")
     clock.now = PATIENCE_SECONDS - 1
@@ -95,7 +95,7 @@ def test_who_waits_for_a_minute_is_spoken_of() -> None:
 
 def test_who_has_a_process_is_not_spoken_of() -> None:
     heard, clock = Heard(), Clock()
-    waiting = Waiting(heard, lambda: "the reason", clock)
+    waiting = Waiting(heard, lambda: "the reason", clock=clock)
     waiting.asked("a")
     assert waiting.over("a")
     assert not waiting.over("a")
@@ -115,7 +115,7 @@ def test_the_reason_for_waiting_is_what_ray_says(ray_token: None) -> None:
     try:
         assert "raylet.out" in why_no_process()
         group = placement_group([{"CPU": 99}])
-        assert "no node has the CPUs" in why_no_process()
+        assert "since no node has the CPUs" in why_no_process()
         remove_placement_group(group)
     finally:
         ray.shutdown()
