@@ -95,18 +95,21 @@ class FaceApiTasks:
         """The split with the shards that an interrupted run left."""
         table = self.inputs.faceapi[step.experiment.split]
         split = _Split(step, table, step.shards / digest(step.identity)[:16])
-        own = self.inputs.evaluator is not None and self.inputs.evaluator.own_script
-        for shard in range(1 if own else -(-len(table) // ROWS_PER_SHARD)):
+        for shard in range(1 if self._own_script else -(-len(table) // ROWS_PER_SHARD)):
             kept = read_json(split.folder / f"{shard:05}.json")
             split.results.append(ShardResult(**kept) if kept else None)
         self.events.started(step.name)
         self._advance(split)
         return split
 
+    @property
+    def _own_script(self) -> bool:
+        return self.inputs.evaluator is not None and self.inputs.evaluator.own_script
+
     def _evaluate(self, waiting: deque[tuple[_Split, int]]) -> None:
         running: dict[Future[ShardResult], tuple[_Split, int]] = {}
         for split, _ in waiting:
-            if len(split.results) > 1:  # a user's own script gives all rows at once, after any time
+            if not self._own_script:  # which gives all rows at once, after any time
                 self.first_parts.asked(split.step.name)
         while (waiting or running) and not self.stop():
             while waiting and len(running) < self.limit:
