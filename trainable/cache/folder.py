@@ -21,7 +21,7 @@ from trainable.base.errors import ConfigError
 ROOT_VARIABLE, LIMIT_VARIABLE = "EMOSWEEP_CACHE", "EMOSWEEP_CACHE_GB"
 DEFAULT_LIMIT_GB = 50.0
 KINDS = ("images", "features")
-SEGMENT, LOCK, ABOUT = ".arrow", ".lock", "about.json"
+SEGMENT, LOCK, HOLDER, ABOUT = ".arrow", ".lock", ".holder", "about.json"
 HASHES = "image_hashes.sqlite"
 _ABANDONED_SECONDS = 3600.0
 
@@ -132,8 +132,9 @@ def _remove_empty(folder: Path) -> None:
         locks = list(folder.glob(f"*{LOCK}"))
         for lock in locks:
             stack.enter_context(FileLock(lock, timeout=0))
-        if {path.name for path in folder.iterdir()} <= {ABOUT, *(lock.name for lock in locks)}:
-            for path in (folder / ABOUT, *locks):
+        about = [folder / ABOUT, *locks, *folder.glob(f"*{HOLDER}")]
+        if set(folder.iterdir()) <= set(about):
+            for path in about:
                 path.unlink(missing_ok=True)
             folder.rmdir()
 

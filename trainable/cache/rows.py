@@ -12,24 +12,26 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from trainable.base.errors import CacheFull
 from trainable.base.files import replacing, write_json
-from trainable.cache.folder import ABOUT, LOCK, SEGMENT, cache_limit, make_room
+from trainable.cache.claims import Claims, Patience
+from trainable.cache.folder import ABOUT, SEGMENT, cache_limit, make_room
 from trainable.cache.index import KeyIndex, unpacked
 from trainable.cache.segments import Segment, open_segment, row_bytes, write_segment
 
 BLOCK = 512
 """Rows computed, and kept in memory, at a time."""
+
+PATIENCE = Patience()
 
 ComputeRows = Callable[[list[str]], tuple[Tensor, list[bool]]]
 """From keys to their rows, (n, *shape) on the CPU, and a flag for each."""
@@ -101,13 +103,15 @@ class RowStore:
         folder: where the segments lie; inside `root`.
         shape, dtype: of a row.
         about: what the rows are, for readers; goes into the folder.
+        patience: how long to wait for other processes.
     """
 
     def __init__(
         self, root: Path, folder: Path, shape: tuple[int, ...], dtype: torch.dtype, *,
-        about: dict[str, Any] | None = None,
+        about: dict[str, Any] | None = None, patience: Patience = PATIENCE,
     ) -> None:  # fmt: skip
         self.root, self.folder, self.shape, self.dtype, self.about = root, folder, shape, dtype, about
+        self.patience = patience
         self.row_bytes = row_bytes(shape, dtype)
         self._paths: list[Path] = []
         self._chunks: list[Tensor] = []
@@ -127,7 +131,8 @@ class RowStore:
         """Compute what is missing of `keys`, together with other processes that do the same.
 
         Args:
-            advance: called with the number of rows that are there now and were missing before.
+            advance: called with the number of rows that are there now and were missing before; with 0 again and again
+                while another process is waited for.
 
         Returns:
             The number of rows computed here.
@@ -141,14 +146,15 @@ class RowStore:
         if todo:
             self._make_room(wanted, len(todo) * self.row_bytes)
         while todo:
-            with ExitStack() as stack:
-                mine = self._claim(todo, stack)
+            with Claims(self.folder, self.patience) as claims:
+                mine = self._claim(todo, claims, lambda: advance(0))
                 left = self.missing(todo)  # some were another process' until now
                 advance(len(todo) - len(left))
                 work = [key for key in left if key[0] in mine]
                 for start in range(0, len(work), BLOCK):
                     block = work[start : start + BLOCK]
                     self._write(block, *compute(block))
+                    claims.beat()
                     advance(len(block))
                 computed += len(work)
             todo = [key for key in left if key[0] not in mine]
@@ -187,7 +193,7 @@ class RowStore:
             for chunk in gone:
                 self._chunks[chunk] = torch.empty(0)
 
-    def _claim(self, todo: list[str], stack: ExitStack) -> set[str]:
+    def _claim(self, todo: list[str], claims: Claims, waiting: Callable[[], None]) -> set[str]:
         """Lock digits that nobody else works on, enough for a block; wait for one where all are taken."""
         digits = sorted({key[0] for key in todo})
         turn = os.getpid() % len(digits)
@@ -197,13 +203,12 @@ class RowStore:
             if self.about and not (self.folder / ABOUT).exists():
                 write_json(self.folder / ABOUT, self.about)
             for digit in digits[turn:] + digits[:turn]:
-                with suppress(Timeout):
-                    stack.enter_context(FileLock(self.folder / f"{digit}{LOCK}", timeout=0))
+                if claims.take(digit):
                     mine.add(digit)
                 if sum(key[0] in mine for key in todo) >= BLOCK // 2:
                     break
             if not mine:
-                stack.enter_context(FileLock(self.folder / f"{digits[turn]}{LOCK}"))
+                claims.wait(digits[turn], waiting)
                 mine.add(digits[turn])
         return mine
 
