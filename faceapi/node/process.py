@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import re
 import subprocess
@@ -23,6 +24,10 @@ from trainable.data.tables import BOX_COLUMNS, Row
 NODE_DIR = Path(__file__).resolve().parent
 """The Node evaluator's package; `npm ci` puts its dependencies there."""
 EVALUATOR = "eval_faceapi.mjs"
+SILENT_SECONDS = 60.0
+"""How long an evaluator works without a word; then twice as long, and so on."""
+LOG = logging.getLogger("emosweep")
+"""Without a handler of somebody's, its warnings go to stderr."""
 _ERROR = re.compile(r"(\S+: )?\w*Error\b.*: ").match
 START_SECONDS, SECONDS_PER_ROW = 120, 15
 """The time limit of an evaluator; an evaluation on a slow core takes about a hundredth of it."""
@@ -131,9 +136,7 @@ def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float
         start_new_session=True,
     )
     try:
-        _, remarks = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired as error:
-        raise ExperimentError(f"{command[1]} did not end within {limit:.0f} s") from error
+        remarks = _remarks(process, f"{command[1]}", limit)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -141,6 +144,23 @@ def _run(command: Sequence[object], cwd: Path, limit: float) -> tuple[str, float
     if process.returncode != 0:
         raise ExperimentError(f"{command[1]} ended with {process.returncode}: {_last_words(remarks)}")
     return remarks, round(time.perf_counter() - began, 3)
+
+
+def _remarks(process: subprocess.Popen[str], name: str, limit: float) -> str:
+    """Wait for the end of a process, and say so where that takes long; returns its stderr.
+
+    Raises:
+        ExperimentError: it does not end within `limit` seconds.
+    """
+    began, say = time.monotonic(), SILENT_SECONDS
+    while True:
+        try:
+            return process.communicate(timeout=min(say, limit) - (time.monotonic() - began))[1]
+        except subprocess.TimeoutExpired as error:
+            if say >= limit:
+                raise ExperimentError(f"{name} did not end within {limit:.0f} s") from error
+            LOG.warning("%s has worked for %.0f s; it is given up after %.0f s", name, say, limit)
+            say *= 2
 
 
 def _last_words(remarks: str) -> str:

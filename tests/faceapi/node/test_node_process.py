@@ -52,6 +52,27 @@ def test_a_script_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
 
 
 @pytest.mark.node
+def test_a_script_that_works_for_long_is_spoken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("faceapi.node.process.SILENT_SECONDS", 0.2)
+    with pytest.raises(ExperimentError, match="did not end within 2 s"):
+        own_script(tmp_path, "console.error('slow'); setInterval(() => {}, 1000);", limit=2)
+    script = tmp_path / "own.mjs"
+    assert caplog.messages == [
+        f"{script} has worked for {seconds} s; it is given up after 2 s" for seconds in (0, 0, 1, 2)
+    ]
+
+
+@pytest.mark.node
+def test_what_a_slow_script_said_before_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceapi.node.process.SILENT_SECONDS", 0.1)
+    script = "console.error('early'); setTimeout(() => { console.error('late'); process.exit(5); }, 500);"
+    with pytest.raises(ExperimentError, match=r"ended with 5: early / late$"):
+        own_script(tmp_path, script)
+
+
+@pytest.mark.node
 def test_a_script_that_fails_is_quoted_and_earlier_results_are_restored(tmp_path: Path) -> None:
     results = tmp_path / "models/faceapi_baseline/results/faceapi_M1_eval.csv"
     results.parent.mkdir(parents=True)
