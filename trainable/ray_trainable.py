@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from trainable.base.config import Job
-from trainable.base.files import read_json
-from trainable.base.paths import RunPaths
+from trainable.base.files import write_json
+from trainable.base.paths import RunPaths, checkpoint_pairs
+from trainable.run.resumption import find_checkpoint
 from trainable.run.stepper import JobStepper
 
 if TYPE_CHECKING:
@@ -57,21 +58,23 @@ class StagedTrainable(tune.Trainable):
         return self.stepper.step()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Copy the run folder's own checkpoint, which every epoch ends with."""
-        folder = Path(checkpoint_dir)
-        for path in (self._paths.checkpoint, self._paths.checkpoint_note):
-            shutil.copyfile(path, folder / path.name)
+        """Copy the run folder's own checkpoint, which every epoch ends with: the last whole one."""
+        found = find_checkpoint(self._paths.checkpoints, self._job["identity"])
+        if found.file is not None:
+            file, note = checkpoint_pairs(Path(checkpoint_dir))[0]
+            shutil.copyfile(found.file, file)
+            write_json(note, found.note)
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Go on from the state of another trial; nothing changes where the run folder is as far or further."""
-        folder = Path(checkpoint_dir)
-        moved = read_json(folder / self._paths.checkpoint_note.name) or {}
-        own = read_json(self._paths.checkpoint_note)
-        if own and own.get("identity") == moved.get("identity") and own["epoch"] >= moved["epoch"]:
+        moved = find_checkpoint(Path(checkpoint_dir), None)
+        if moved.file is None:  # there was none to copy
+            return
+        if find_checkpoint(self._paths.checkpoints, moved.note["identity"]).epoch >= moved.epoch:
             return
         from trainable.run.checkpoints import read_state
 
-        self.stepper.trainer.load_state_dict(read_state(folder / self._paths.checkpoint.name))
+        self.stepper.trainer.load_state_dict(read_state(moved.file))
 
     def cleanup(self) -> None:
         self._stepper = None

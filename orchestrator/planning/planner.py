@@ -31,6 +31,7 @@ from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes, Progress, digest, no_progress
 from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
+from trainable.run.resumption import Note, checkpoint_notes, find_checkpoint
 
 Watch = Callable[[], AbstractContextManager[Progress]]
 """Opens a listener to the hashing of images."""
@@ -128,19 +129,18 @@ class Planner:
             if stopped and stopped["final"] and stopped["identity"] == self.identify(step).identity:
                 return replace(self.identify(step), status="done", why=stopped["why"])
         manifest = _record(manifest_file(step))
-        note = _record(step.run.checkpoint_note) if isinstance(step, TrainingStep) else {}
-        if not manifest and not note:
-            return step
-        step = self.identify(step)
-        status, why = _status(step, manifest, note)
+        notes = checkpoint_notes(step.run.checkpoints) if isinstance(step, TrainingStep) else []
+        if manifest or notes:
+            step = self.identify(step)
+        status, why = _status(step, manifest, notes)
         return replace(step, status=status, why=why)
 
     # -- what a result depends on
 
     def _has_record(self, experiment: Experiment) -> bool:
         """Whether there is something on disk to compare the experiment with."""
-        note = self.paths.run(experiment).checkpoint_note if experiment.trains else None
-        return self.paths.manifest(experiment).exists() or (note is not None and note.exists())
+        notes = checkpoint_notes(self.paths.run(experiment).checkpoints) if experiment.trains else []
+        return bool(notes) or self.paths.manifest(experiment).exists()
 
     def _hash(self, experiments: Sequence[Experiment]) -> None:
         """Hash the images of all these experiments at once: each is read once, and there is one progress to watch."""
@@ -185,24 +185,31 @@ def trial_folder_name(config: TrainConfig, weights: str) -> str:
     return f"{digest({'config': values, 'weights': weights})[:10]}-s{seed}"
 
 
-def _status(step: Step, manifest: dict[str, Any], note: dict[str, Any]) -> tuple[Status, str]:
-    """The status of an identified step, and the reason.
+def _status(step: Step, manifest: dict[str, Any], notes: Sequence[Note]) -> tuple[Status, str]:
+    """The status of a step, and the reason.
 
     Args:
+        step: it has its identity where there is a manifest or a note.
         manifest: what a finished result says of itself; {} without one.
-        note: what the checkpoint of an interrupted training says of itself; {} without one.
+        notes: what the checkpoints of an interrupted training say of themselves, the last one first.
     """
-    assert step.identity is not None
     lost = [path.name for path in result_files(step) if not path.is_file()]
     if manifest and manifest.get("identity") == step.identity and not lost:
         return "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
-    if isinstance(step, TrainingStep) and note and note.get("identity") == step.identity:
-        return "interrupted", f"goes on after epoch {note['epoch']} of {step.config.epochs}"
+    broken = ""
+    if isinstance(step, TrainingStep):
+        found = find_checkpoint(step.run.checkpoints, step.identity or {})
+        broken = found.broken
+        if found.file is not None:
+            return "interrupted", found.words(step.config.epochs)
     if not manifest:
-        return "stale", "interrupted with other inputs: " + _changes(note, step.identity)
+        others = [note for note in notes if note["identity"] != step.identity]
+        if others and not broken:
+            return "stale", "interrupted with other inputs: " + _changes(others[0], step.identity)
+        return step.status, broken or step.why
     if manifest.get("identity") != step.identity:
-        return "stale", _changes(manifest, step.identity)
-    return "stale", f"{', '.join(lost)} is missing"
+        return "stale", "; ".join(filter(None, (_changes(manifest, step.identity), broken)))
+    return "stale", "; ".join(filter(None, (f"{', '.join(lost)} is missing", broken)))
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -211,5 +218,6 @@ def _record(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) and isinstance(found.get("identity"), dict) else {}
 
 
-def _changes(record: dict[str, Any], identity: Identity) -> str:
+def _changes(record: dict[str, Any], identity: Identity | None) -> str:
+    assert identity is not None
     return "; ".join(text.replace("data.", "", 1) for text in differences(record["identity"], identity))

@@ -49,12 +49,21 @@ class RunPaths:
 
     @property
     def checkpoint(self) -> Path:
-        return self.checkpoints / "last.pt"
+        return checkpoint_pairs(self.checkpoints)[0][0]
 
     @property
     def checkpoint_note(self) -> Path:
         """What `checkpoint` holds, in JSON, for readers without torch."""
-        return self.checkpoints / "last.json"
+        return checkpoint_pairs(self.checkpoints)[0][1]
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The checkpoint of the epoch before, in case that the last one is broken."""
+        return checkpoint_pairs(self.checkpoints)[1][0]
+
+    @property
+    def previous_note(self) -> Path:
+        return checkpoint_pairs(self.checkpoints)[1][1]
 
     @property
     def results(self) -> tuple[Path, ...]:
@@ -70,3 +79,8 @@ class RunPaths:
     def stopped(self) -> Path:
         """Why a trial was stopped before its end, and what it had shown."""
         return self.out / "stopped.json"
+
+
+def checkpoint_pairs(folder: Path) -> tuple[tuple[Path, Path], ...]:
+    """(checkpoint, note) of the last epoch, and of the one before it."""
+    return tuple((folder / f"{name}.pt", folder / f"{name}.json") for name in ("last", "previous"))

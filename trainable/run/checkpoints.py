@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from trainable.base.paths import RunPaths
 from trainable.run.checkpoint_format import pack, unpack
 from trainable.run.history import TrialHistory
 from trainable.run.identity import Identity
+from trainable.run.resumption import find_checkpoint, is_last_whole, read_note, write_note
 
 
 def save_torch(path: Path, value: Any) -> None:
@@ -21,10 +23,27 @@ def save_torch(path: Path, value: Any) -> None:
 
 
 def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
-    """The state of a run between two epochs, and a note that says what it is without torch."""
+    """The state of a run between two epochs, and a note that says what it is without torch.
+
+    The checkpoint before it is kept as the previous one. One of the two is whole at every instant.
+    """
+    identity, epoch = state["identity"], state["epoch"]
+    if is_last_whole(paths, identity, before=epoch):
+        _keep_as_previous(paths)
+    elif epoch == 1:
+        paths.previous_note.unlink(missing_ok=True)  # a run that began anew does not fall back to what it replaces
     save_torch(paths.checkpoint, pack(state))
-    note = {"identity": state["identity"], "epoch": state["epoch"], **TrialHistory.of_rows(state["history"]).to_json()}
-    write_json(paths.checkpoint_note, note)
+    write_note(paths, identity, epoch, TrialHistory.of_rows(state["history"]))
+
+
+def _keep_as_previous(paths: RunPaths) -> None:
+    """Give the last checkpoint, which stays where it is, a second name."""
+    paths.previous_checkpoint.unlink(missing_ok=True)
+    try:
+        paths.previous_checkpoint.hardlink_to(paths.checkpoint)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(paths.checkpoint, paths.previous_checkpoint)
+    write_json(paths.previous_note, read_note(paths.checkpoint_note))
 
 
 def read_state(checkpoint: Path) -> Any:
@@ -37,10 +56,20 @@ def read_state(checkpoint: Path) -> Any:
     return unpack(saved) if "tensors" in saved else saved
 
 
-def load_checkpoint(paths: RunPaths, identity: Identity) -> dict[str, Any] | None:
-    """The state to go on from; None without a checkpoint, or with one of other data or another configuration."""
-    try:
-        state = read_state(paths.checkpoint)
-    except Exception:  # no file, or a file that a full disk cut short: the run begins from the start
-        return None
-    return state if isinstance(state, dict) and state.get("identity") == identity else None
+def load_checkpoint(paths: RunPaths, identity: Identity) -> tuple[dict[str, Any] | None, str]:
+    """The state to go on from, and a sentence about checkpoints that are broken ("" where none is).
+
+    The state is None without a whole checkpoint, or with one of other data or another configuration.
+    """
+    unusable: tuple[Path, ...] = ()
+    while True:
+        found = find_checkpoint(paths.checkpoints, identity, unusable)
+        if found.file is None:
+            return None, found.broken
+        try:
+            state = read_state(found.file)
+        except Exception:  # torch documents no exceptions for files that are no checkpoints
+            state = None
+        if isinstance(state, dict) and state.get("identity") == identity:
+            return state, found.broken
+        unusable = (*unusable, found.file)

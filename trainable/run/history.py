@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from trainable.run.loop import PassResult
 
 HISTORY_COLUMNS = (
     "epoch", "stage", "train_loss", "train_accuracy", "val_loss", "val_macro_f1", "val_accuracy",
@@ -67,6 +70,31 @@ class TrialHistory:
         stage = self.stages[epochs - 1]
         pairs = zip(self.scores[:epochs], self.stages[:epochs], strict=True)
         return max(score for score, s in pairs if s == stage)
+
+
+def history_row(
+    epoch: int, stage: int, train: PassResult, val: PassResult, metrics: Mapping[str, Any],
+    rates: tuple[float, float | None], micro_batch: int,
+) -> dict[str, Any]:  # fmt: skip
+    """An epoch's row of history.csv, without its seconds.
+
+    Args:
+        train, val: the epoch's passes over training and validation rows.
+        metrics: of the validation rows (see `trainable.run.metrics`).
+        rates: the learning rates of head and backbone; None for a backbone that does not train.
+    """
+    return {
+        "epoch": epoch,
+        "stage": stage,
+        "train_loss": train.loss,
+        "train_accuracy": train.accuracy,
+        "val_loss": val.loss,
+        "val_macro_f1": metrics["macro_f1"],
+        "val_accuracy": metrics["accuracy"],
+        "lr_head": rates[0],
+        "lr_backbone": rates[1],
+        "micro_batch": micro_batch,
+    }
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int) -> str:

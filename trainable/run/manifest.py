@@ -53,6 +53,7 @@ def manifest_of(
         "path": "plain" if plain else "fast",
         "workers": workers,
         "micro_batch": state.micro_batch,
+        "notes": state.notes,
         "fallbacks": state.fallbacks,
         "corrupt_images": {part: state.corrupt[part] for part in tables},
         "started": state.started,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -29,6 +29,7 @@ class RunState:
         best: `model` (a state dict on the CPU) and `metrics` of the best epoch; {} before the first epoch.
         history: a row of history.csv for each epoch.
         corrupt: by part of the split, the CSV paths of corrupt images that were met, in the order of their names.
+        notes: sentences for the manifest, such as what was wrong with a checkpoint or with the weights.
         fallbacks: a sentence for each time that the run went on with less memory or fewer workers.
         micro_batch: the most images that the device takes at a time; None for whole batches.
         started: when the run began: UTC, in ISO 8601.
@@ -40,14 +41,15 @@ class RunState:
     best: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     corrupt: dict[str, list[str]] = field(default_factory=_nothing_corrupt)
+    notes: list[str] = field(default_factory=list)
     fallbacks: list[str] = field(default_factory=list)
     micro_batch: int | None = None
     started: str = field(default_factory=_now)
 
     @classmethod
     def from_checkpoint(cls, saved: Mapping[str, Any]) -> Self:
-        """From a checkpoint, which also holds other values."""
-        return cls(**{part.name: saved[part.name] for part in fields(cls)})
+        """From a checkpoint, which also holds other values. Those of earlier versions have no `notes`."""
+        return cls(**{part.name: saved[part.name] for part in fields(cls) if part.name in saved})
 
     def to_checkpoint(self) -> dict[str, Any]:
         """This state's part of a checkpoint."""
@@ -65,6 +67,10 @@ class RunState:
         """Count an epoch by its row of history.csv."""
         self.history.append(row)
         self.epoch += 1
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Add sentences for the manifest that are not there yet."""
+        self.notes = list(dict.fromkeys((*self.notes, *notes)))
 
     def add_corrupt(self, part: str, paths: Collection[str]) -> list[str]:
         """Note corrupt images of a part. Returns those that were not known, sorted."""

@@ -23,7 +23,7 @@ from trainable.run.allocator import keep_freed_memory
 from trainable.run.artifacts import write_results
 from trainable.run.checkpoints import load_checkpoint, save_checkpoint
 from trainable.run.fallbacks import Attempt, ComputeContext, retry_with_less, with_less
-from trainable.run.history import epoch_line
+from trainable.run.history import epoch_line, history_row
 from trainable.run.identity import Identity, training_identity
 from trainable.run.loop import Passes, PassResult
 from trainable.run.manifest import manifest_of
@@ -75,11 +75,12 @@ class Trainer:
             self.tables, self.classes, self.config,
             plain=resources.plain, workers=default_workers(resources, device), log=log,
         )  # fmt: skip
-        saved = None if fresh else load_checkpoint(self.paths, self.identity)
+        saved, broken = (None, "") if fresh else load_checkpoint(self.paths, self.identity)
         threads, micro_batch = resources.threads or torch.get_num_threads(), self._compute.micro_batch
         new = RunState(threads, resources.tail, micro_batch=micro_batch)
         self.state = new if saved is None else RunState.from_checkpoint(saved)
         self._build(saved)
+        self._note(broken)
 
     @classmethod
     def from_job(cls, job: Job, tables: Mapping[str, ImageTable] | None = None, **options: Any) -> Self:
@@ -97,6 +98,12 @@ class Trainer:
             self.network.load_checkpoint(saved, use_graphs=not self.supply.plain)
             self.log(f"going on after epoch {self.state.epoch} of {self.config.epochs}")
         torch.set_num_threads(self.state.threads_now())
+
+    def _note(self, note: str) -> None:
+        """Tell the user now, and with the results. An empty note is none."""
+        if note:
+            self.log(note)
+            self.state.add_notes([note])
 
     @property
     def compute(self) -> Compute:
@@ -153,18 +160,10 @@ class Trainer:
         self._log_corrupt("train", train)
         if state.is_best(metrics["macro_f1"]):
             state.best = {"model": network.weights(), "metrics": {**metrics, "epoch": state.epoch + 1}}
-        return {
-            "epoch": state.epoch + 1,
-            "stage": network.stage,
-            "train_loss": train.loss,
-            "train_accuracy": train.accuracy,
-            "val_loss": val.loss,
-            "val_macro_f1": metrics["macro_f1"],
-            "val_accuracy": metrics["accuracy"],
-            "lr_head": lr_head,
-            "lr_backbone": lr_backbone if network.stage > 1 else None,
-            "micro_batch": state.micro_batch or self.config.batch,
-        }
+        rates = lr_head, lr_backbone if network.stage > 1 else None
+        return history_row(
+            state.epoch + 1, network.stage, train, val, metrics, rates, state.micro_batch or self.config.batch
+        )
 
     def _evaluate(self, part: str, stage: int) -> tuple[PassResult, Metrics]:
         self.network.model.eval()
@@ -205,10 +204,12 @@ class Trainer:
         if self.compute.device.type == "cuda":
             torch.cuda.empty_cache()
         now = self.state
-        saved = load_checkpoint(self.paths, self.identity) if now.epoch else None
+        saved, broken = load_checkpoint(self.paths, self.identity) if now.epoch else (None, "")
         before = RunState.from_checkpoint(saved) if saved else RunState(now.threads, now.tail)
-        self.state = replace(before, fallbacks=now.fallbacks, corrupt=now.corrupt, micro_batch=now.micro_batch)
+        self.state = replace(before, notes=now.notes, fallbacks=now.fallbacks, corrupt=now.corrupt)
+        self.state.micro_batch = now.micro_batch
         self._build(saved)
+        self._note(broken)
 
     def finish(self) -> Metrics:
         """Evaluate test once, with the best weights, and write all artifacts.

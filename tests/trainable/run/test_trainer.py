@@ -30,15 +30,17 @@ from torchvision.models import mobilenet_v3_small
 
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError, InputError
+from trainable.base.files import read_json, write_json
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import file_digest
 from trainable.feed.plain import FaceImages, ImageBatches
 from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
-from trainable.run.history import HISTORY_COLUMNS
+from trainable.run.history import HISTORY_COLUMNS, TrialHistory
 from trainable.run.loop import Passes, PassResult, evaluate, train_epoch
 from trainable.run.metrics import classification_metrics
+from trainable.run.resumption import write_note
 from trainable.run.trainer import Trainer
 
 CLASSES = ["angry", "happy", "sad"]
@@ -358,7 +360,7 @@ def test_checkpoints_keep_their_keys(begun: Trainer) -> None:
     """A run that an earlier version began goes on with this one."""
     assert begun.state_dict().keys() == {
         "identity", "epoch", "stage", "model", "optimizer", "scaler", "best", "history", "corrupt", "fallbacks",
-        "micro_batch", "threads", "tail", "started",
+        "micro_batch", "threads", "tail", "started", "notes",
     }  # fmt: skip
 
 
@@ -440,7 +442,9 @@ def test_a_checkpoint_that_would_run_code_is_ignored(begun: Trainer, tmp_path: P
         def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
             return Path.touch, (tmp_path / "touched",)
 
-    torch.save({**begun.state_dict(), "started": Harmful()}, RunPaths(begun.spec.out).checkpoint)
+    paths = RunPaths(begun.spec.out)
+    torch.save({**begun.state_dict(), "started": Harmful()}, paths.checkpoint)
+    write_note(paths, begun.identity, 1, TrialHistory.of_rows(begun.history))
     assert Trainer(begun.spec, CPU).state.epoch == 0
     assert not (tmp_path / "touched").exists()
 
@@ -465,7 +469,13 @@ def test_given_tables_and_identity_no_csv_is_read_and_no_image_is_hashed(
 
 
 def test_a_checkpoint_of_version_0_1_is_taken_up(begun: Trainer) -> None:
-    torch.save(begun.state_dict(), RunPaths(begun.spec.out).checkpoint)
+    """Its note says nothing of the file, and its state has no `notes`."""
+    paths, state = RunPaths(begun.spec.out), begun.state_dict()
+    state.pop("notes")
+    torch.save(state, paths.checkpoint)
+    note = read_json(paths.checkpoint_note)
+    assert note is not None
+    write_json(paths.checkpoint_note, {key: note[key] for key in note if key not in ("size", "sha256")})
     assert Trainer(begun.spec, CPU).state.epoch == 1
 
 

@@ -1,0 +1,78 @@
+"""Results that a run finds in its folder and did not make: they are moved aside, never overwritten (no torch)."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from trainable.base.files import read_json, write_json
+from trainable.base.paths import RunPaths
+from trainable.cache.hashes import digest
+from trainable.run.identity import Identity
+
+_GATHERED = ".earlier"
+"""Where the files are put together. It gets its name when all of them are there, so that none is split between two
+folders by a process that is killed meanwhile."""
+
+
+def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
+    """Move the result files of a folder into `earlier-<when>-<digest>` inside it, or `earlier-<n>`.
+
+    Nothing is moved where the manifest says that the run of `identity` made them, nor where that run has begun to put
+    its own results there (see `placing`). Files that no run of ours writes stay where they are.
+
+    Args:
+        out: the folder of a run.
+        identity: of the run that is about to write there; None for none, so that whatever is there is moved.
+
+    Returns:
+        The folder that has them now; None where nothing had to be moved.
+
+    Raises:
+        OSError: a file cannot be moved.
+    """
+    paths, gathered = RunPaths(out), out / _GATHERED
+    files = [path for path in (*paths.results, paths.manifest) if path.is_file() or path.is_symlink()]
+    if any(path in files for path in paths.results) and not _may_be_replaced(paths, identity):
+        gathered.mkdir(exist_ok=True)
+        for path in files:
+            path.rename(gathered / path.name)
+    if not gathered.is_dir():
+        return None
+    target = _free_name(out, _record(gathered / paths.manifest.name))
+    gathered.rename(target)
+    return target
+
+
+def _may_be_replaced(paths: RunPaths, identity: Identity | None) -> bool:
+    """Whether the run of `identity` has made what is there, or a trial of a sweep, which leaves no weights."""
+    manifest = _record(paths.manifest)
+    made_by = manifest.get("identity"), _record(_marker(paths)).get("identity")
+    return identity is not None and (identity in made_by or manifest.get("test") is False)
+
+
+def placing(out: Path, identity: Identity) -> None:
+    """Note that the run of `identity` puts its results into the folder from now on. A run that is killed meanwhile
+    finds some of them there, without a manifest, when it goes on."""
+    write_json(_marker(RunPaths(out)), {"identity": identity})
+
+
+def _marker(paths: RunPaths) -> Path:
+    return paths.checkpoints / "placing.json"
+
+
+def _record(file: Path) -> dict[str, Any]:
+    """A JSON object; {} where there is none."""
+    found = read_json(file)
+    return found if isinstance(found, dict) else {}
+
+
+def _free_name(out: Path, manifest: dict[str, Any]) -> Path:
+    """Named by the time at which they were finished and by what made them, where a manifest of ours says it."""
+    names = (f"earlier-{number}" for number in count(1))
+    if isinstance(manifest.get("identity"), dict):
+        when = "".join(c for c in str(manifest.get("finished", ""))[:19] if c.isdigit() or c == "T") or "unknown"
+        name = f"earlier-{when}-{digest(manifest['identity'])[:8]}"
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(out / name for name in names if not (out / name).exists())
