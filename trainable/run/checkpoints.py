@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,31 @@ from trainable.run.resumption import find_checkpoint, is_last_whole, read_note, 
 
 
 def save_torch(path: Path, value: Any) -> None:
-    """`torch.save` into a file that appears whole."""
-    with replacing(path) as temporary:
-        torch.save(value, temporary)
+    """`torch.save` into a file that appears whole.
+
+    Raises:
+        OSError: the disk is full or fails. Torch hides that unless Python opens the file.
+    """
+    with replacing(path, lambda: _saved_size(value)) as temporary, temporary.open("wb") as file:
+        torch.save(value, file)
+
+
+def _saved_size(value: Any) -> int:
+    """Bytes that `torch.save` writes."""
+    counter = _Counter()
+    torch.save(value, counter)
+    return counter.size
+
+
+class _Counter(io.BytesIO):
+    """A file that counts what is written to it and keeps nothing."""
+
+    size = 0
+
+    def write(self, data: Any, /) -> int:
+        count = memoryview(data).nbytes
+        self.size += count
+        return count
 
 
 def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
