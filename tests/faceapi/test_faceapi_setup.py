@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from weight_files import small
 
 from faceapi.contract.settings import Evaluator, FaceApiSettings
 from faceapi.python.weights import NETWORKS
-from faceapi.setup import faceapi_identity, find_models
+from faceapi.setup import faceapi_identity, find_models, prepare
 from trainable.base.errors import ConfigError
 from trainable.cache.hashes import ImageHashes
 from trainable.data.tables import load_table
@@ -35,6 +36,17 @@ def test_weights_are_looked_for_in_three_places_in_their_order(tmp_path: Path) -
         find_models(FaceApiSettings(models=option), baseline, package)
     for place in (f"--faceapi-models {option}", str(own), str(package)):
         assert place in str(caught.value)
+
+
+def test_options_name_files_in_any_unicode_form(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "가중치") for form in ("NFC", "NFD"))
+    models = small(tmp_path / composed / decomposed)
+    found = find_models(FaceApiSettings(models=tmp_path / decomposed / composed), tmp_path, tmp_path)
+    assert found.samefile(models)
+    script = models / f"{composed}.mjs"
+    script.touch()
+    with pytest.raises(ConfigError, match=r"no such folder; --faceapi-script is run there|node is not on the PATH"):
+        prepare(FaceApiSettings(script=tmp_path / composed / composed / f"{decomposed}.mjs"), tmp_path / "none")
 
 
 @pytest.fixture
