@@ -90,7 +90,7 @@ class Dispatcher:
         """The training's process has died or raised; another trial may follow."""
         used = not self.waiting.over(name)
         del self.trials[name]
-        if not self.queue.failed(name, used=used):
+        if not self.queue.failed(name, used=used, final=failure.final):
             self.events.failed(name, failure)
 
     def end_waiting(self, controller: Any) -> None:

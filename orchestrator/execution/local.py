@@ -150,5 +150,6 @@ class _Loop:
 
     def _failed(self, name: str, error: Exception) -> None:
         del self.active[name]
-        if not self.queue.failed(name):
-            self.events.failed(name, Failure.of(error))
+        failure = Failure.of(error)
+        if not self.queue.failed(name, final=failure.final):
+            self.events.failed(name, failure)

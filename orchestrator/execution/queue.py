@@ -139,18 +139,19 @@ class TrainingQueue:
         if self._states[name].entry.sweep is not None:
             self._policy(name).leave(name)
 
-    def failed(self, name: str, *, used: bool = True) -> bool:
+    def failed(self, name: str, *, used: bool = True, final: bool = False) -> bool:
         """Whether the training is tried again; it waits for its turn then, and ends otherwise.
 
         Args:
             used: whether the training had begun in the process that failed.
+            final: trying again is useless.
         """
         state = self._states[name]
         if used:
             state.failures += 1
         else:
             state.lost += 1
-        if state.failures > RETRIES or state.lost > LOST_PROCESSES:
+        if final or state.failures > RETRIES or state.lost > LOST_PROCESSES:
             self.ended(name)
             return False
         state.status = "paused"
@@ -228,8 +229,6 @@ class TrainingQueue:
             for state in self._states.values()
             if state.status != "ended"
         )
-
-    # -- look-ups
 
     def _waiting(self) -> dict[str, _State]:
         return {name: state for name, state in self._states.items() if state.status in ("new", "paused")}

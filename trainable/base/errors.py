@@ -39,15 +39,20 @@ class Problem:
 
 
 class EmosweepError(Exception):
-    """Base of all errors that are reported without a traceback."""
+    """Base of all errors that are reported without a traceback.
+
+    `final` says that the same again would end in the same error.
+    """
 
     exit_code = 1
+    final = False
 
 
 class ConfigError(EmosweepError):
     """An option or a configuration value is not usable."""
 
     exit_code = 2
+    final = True
 
 
 class InputError(EmosweepError):
@@ -81,6 +86,12 @@ class ExperimentError(EmosweepError):
     """One experiment failed; the others are not concerned."""
 
 
+class Diverged(ExperimentError):
+    """A training's loss is no number any more."""
+
+    final = True
+
+
 class CacheFull(EmosweepError):
     """What is computed once has no room on the disk; the run computes it every time instead."""
 
@@ -98,10 +109,12 @@ class Failure:
     Args:
         message: one line that says why, of at most 300 characters.
         details: the traceback, or the rest of a long message, for the log.
+        final: whether trying again is useless.
     """
 
     message: str
     details: str = ""
+    final: bool = False
 
     @classmethod
     def of(cls, error: BaseException | None) -> Self:
@@ -112,7 +125,7 @@ class Failure:
         text = str(cause).strip()
         if isinstance(cause, EmosweepError):
             message = one_line(_beginning(text) or type(cause).__name__)
-            return cls(message, "" if message == text else text)
+            return cls(message, "" if message == text else text, cause.final)
         return cls(one_line(_message(cause, text)), "".join(traceback.format_exception(error)))
 
 
