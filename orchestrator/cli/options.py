@@ -139,6 +139,7 @@ class Machine:
     max_concurrent: Annotated[int | None, whole("Trials that run at once, at most. Default: what fits.")] = None
     plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
     workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
+    allow_corrupt: Annotated[bool, flag("Go on where more than a tenth of a split's images are corrupt.")] = False
 
     @property
     def hardware(self) -> Hardware:
@@ -158,6 +159,7 @@ class Machine:
             gpus_per_trial=self._gpu_share(),
             plain=self.plain,
             max_concurrent=self.max_concurrent,
+            allow_corrupt=self.allow_corrupt,
         )
 
     def _gpu_share(self) -> float | Literal["auto"] | None:

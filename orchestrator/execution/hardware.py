@@ -10,7 +10,7 @@ from trainable.base.errors import ConfigError
 
 @dataclass(frozen=True)
 class Hardware:
-    """The user's wishes about where things run; none of it changes what is computed."""
+    """The user's wishes about where things run, and what they put up with; none of it changes what is computed."""
 
     address: str | None = None
     device: str = "auto"
@@ -20,6 +20,7 @@ class Hardware:
     gpus_per_trial: float | Literal["auto"] | None = None
     plain: bool = False
     max_concurrent: int | None = None
+    allow_corrupt: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):

@@ -200,7 +200,7 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Resources:
-    """The hardware that a run may use, which is no part of its identity.
+    """What a run may use and put up with, which is no part of its identity.
 
     Args:
         device: auto, cpu or cuda.
@@ -208,6 +208,7 @@ class Resources:
         workers: DataLoader workers where `plain`; None for the device's default.
         plain: decode every image and run every layer in every epoch, which gives the same numbers more slowly.
         tail: (epoch from 0, threads): the threads from that epoch on, when other trials have ended.
+        allow_corrupt: go on where more than a tenth of a part's images are corrupt.
     """
 
     device: str = "auto"
@@ -215,6 +216,7 @@ class Resources:
     workers: int | None = None
     plain: bool = False
     tail: tuple[int, int] | None = None
+    allow_corrupt: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, which travel to the process that trains."""

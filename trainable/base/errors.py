@@ -92,6 +92,12 @@ class Diverged(ExperimentError):
     final = True
 
 
+class TooManyCorrupt(ExperimentError):
+    """So many images cannot be decoded that a result would mean nothing."""
+
+    final = True
+
+
 class CacheFull(EmosweepError):
     """What is computed once has no room on the disk; the run computes it every time instead."""
 

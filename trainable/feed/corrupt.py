@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainable.base.errors import ExperimentError
+from trainable.base.errors import TooManyCorrupt
 
 MOST_CORRUPT = 10
 """One row of so many may have a corrupt image."""
@@ -21,13 +21,13 @@ def check_corrupt(part: str, corrupt: Sequence[str], rows: int, *, allowed: bool
         allowed: the user wants to go on with whatever there is (`--allow-corrupt`).
 
     Raises:
-        ExperimentError: how many there are, the first of them, and what to do.
+        TooManyCorrupt: how many there are, the first of them, and what to do.
     """
     if allowed or len(corrupt) * MOST_CORRUPT <= rows:
         return
     names = list(dict.fromkeys(corrupt))
     first = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    raise ExperimentError(
+    raise TooManyCorrupt(
         f"{len(corrupt)} of {rows} {part} rows have an image that cannot be decoded ({first}); "
         "mend the images or leave their rows out, or go on in spite of them with --allow-corrupt"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import torch
 from torch import nn
@@ -10,8 +12,10 @@ from torch import nn
 from trainable.base.config import TrainConfig
 from trainable.base.errors import CacheFull
 from trainable.cache.images import ImageStore
+from trainable.cache.rows import Rows
 from trainable.data.tables import ImageTable
 from trainable.feed.batches import Batches, PixelBatches, StoredBatches, free_gpu_memory
+from trainable.feed.corrupt import check_corrupt
 from trainable.feed.features import FrozenFeatures
 from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Compute
@@ -24,17 +28,18 @@ class InputFactory:
     Args:
         plain: decode every image and run every layer every time.
         workers: DataLoader workers of the plain path.
+        allow_corrupt: whether a part may have any number of corrupt images (see `trainable.feed.corrupt`).
         free_memory: bytes that a device has free for rows to stay there.
     """
 
     def __init__(
         self, tables: Mapping[str, ImageTable], classes: list[str], config: TrainConfig, *,
-        plain: bool, workers: int, log: Callable[[str], None],
+        plain: bool, workers: int, log: Callable[[str], None], allow_corrupt: bool = False,
         free_memory: Callable[[torch.device], int] = free_gpu_memory,
     ) -> None:  # fmt: skip
         self.free_memory = free_memory
         self.tables, self.classes, self.config = tables, classes, config
-        self.plain, self.workers, self.log = plain, workers, log
+        self.plain, self.workers, self.log, self.allow_corrupt = plain, workers, log, allow_corrupt
         self.resident = True
         self._images: ImageStore | None = None
         self._ready: dict[tuple[str, int, Compute], Batches] = {}
@@ -54,12 +59,35 @@ class InputFactory:
 
     def inputs(self, part: str, model: nn.Module, stage: int, compute: Compute) -> Batches:
         """The batches of one part at one stage: train is shuffled and mirrored by the seed and the epoch, and the other
-        parts come in file order. Those of another stage or compute are given up."""
+        parts come in file order. Those of another stage or compute are given up.
+
+        Raises:
+            TooManyCorrupt: too many images of some part are corrupt, as far as that is known before the first pass.
+        """
+        if self._images is None and not self.plain:
+            self._decode_all()
         key = (part, stage, compute)
         if key not in self._ready:
             self._ready = {known: inputs for known, inputs in self._ready.items() if known[1:] == (stage, compute)}
             self._ready[key] = self._make(part, StageBoundary(model, stage), compute)
         return self._ready[key]
+
+    def _decode_all(self) -> None:
+        """Before the first epoch, so that too many corrupt images end a run before it has trained for nothing."""
+        held = list[Rows]()
+        with suppress(CacheFull):  # then batches are made in another way, which checks its images itself
+            for part in self.tables:
+                rows, _ = self._pixels(part)
+                held.append(rows)  # so that no part makes room at the cost of another
+                self._check(part, self._flagged(part, rows))
+
+    def _check(self, part: str, corrupt: Collection[str]) -> None:
+        table = self.tables[part]
+        rows = [path for path in table.paths if path in corrupt] if corrupt else []
+        check_corrupt(part, rows, len(table), allowed=self.allow_corrupt)
+
+    def _flagged(self, part: str, rows: Rows) -> set[str]:
+        return {path for path, flag in zip(self.tables[part].paths, rows.flags, strict=True) if flag}
 
     def _make(self, part: str, boundary: StageBoundary, compute: Compute) -> Batches:
         if not self.plain:
@@ -75,21 +103,19 @@ class InputFactory:
             self.tables[part], self.classes, self.config.batch,
             seed=self._seed(part), workers=self.workers, pin=compute.device.type == "cuda",
         )  # fmt: skip
-        return PlainBatches(images, boundary, compute)
+        return PlainBatches(images, boundary, compute, partial(self._check, part))
 
     def _stored(self, part: str, boundary: StageBoundary, compute: Compute) -> Batches:
         table = self.tables[part]
-        if self._images is None:
-            self._images = ImageStore()
-        digests = self._images.fill(table.images, table.digests() if table.hashed else None)
-        rows, _ = self._images.rows(table.images, digests)
-        corrupt = {path for path, flag in zip(table.paths, rows.flags, strict=True) if flag}
+        rows, digests = self._pixels(part)
+        corrupt = self._flagged(part, rows)
+        self._check(part, corrupt)
         index = {name: i for i, name in enumerate(self.classes)}
         labels = [index[label] for label in table.labels]
         both_flips = boundary.stage < 3 and part == "train"
         kind: type[StoredBatches] = PixelBatches
         if boundary.stage < 3:
-            features = FrozenFeatures(self._images, boundary.model, boundary.stage, compute)
+            features = FrozenFeatures(self._store(), boundary.model, boundary.stage, compute)
             if self.config.mode == "finetune" and boundary.stage == 1:
                 features.fill_trunk(digests, both_flips=both_flips)
             rows, kind = features.rows(digests, both_flips=both_flips), StoredBatches
@@ -98,6 +124,17 @@ class InputFactory:
             seed=self._seed(part), device=compute.device, both_flips=both_flips, resident=self.resident,
             free_memory=self.free_memory,
         )  # fmt: skip
+
+    def _pixels(self, part: str) -> tuple[Rows, Sequence[str]]:
+        """The decoded images of a part and their keys."""
+        table, images = self.tables[part], self._store()
+        digests = images.fill(table.images, table.digests() if table.hashed else None)
+        return images.rows(table.images, digests)
+
+    def _store(self) -> ImageStore:
+        if self._images is None:
+            self._images = ImageStore()
+        return self._images
 
     def _seed(self, part: str) -> int | None:
         return self.config.seed if part == "train" else None

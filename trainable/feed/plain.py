@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -107,10 +107,17 @@ class ImageBatches:
 
 
 class PlainBatches:
-    """Decodes every image and runs the frozen layers every time."""
+    """Decodes every image and runs the frozen layers every time.
 
-    def __init__(self, images: ImageBatches, boundary: StageBoundary, compute: Compute) -> None:
-        self.images, self.boundary, self.compute = images, boundary, compute
+    Args:
+        check: is told at the end of a pass which images were corrupt, by their CSV paths, and may raise.
+    """
+
+    def __init__(
+        self, images: ImageBatches, boundary: StageBoundary, compute: Compute,
+        check: Callable[[set[str]], None] = lambda corrupt: None,
+    ) -> None:  # fmt: skip
+        self.images, self.boundary, self.compute, self.check = images, boundary, compute, check
         self.corrupt: set[str] = set()
 
     def __len__(self) -> int:
@@ -124,3 +131,4 @@ class PlainBatches:
                 with self.compute.autocast():
                     x = torch.cat([self.boundary.before(some) for (some,) in self.compute.chunks(x)])
             yield x, labels.to(self.compute.device, non_blocking=True)
+        self.check(self.corrupt)

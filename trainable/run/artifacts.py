@@ -12,6 +12,7 @@ from trainable.base.files import read_json, write_csv, write_json
 from trainable.base.paths import PREDS_COLUMNS, RunPaths
 from trainable.run.checkpoints import save_torch
 from trainable.run.history import HISTORY_COLUMNS
+from trainable.run.kept_aside import keep_aside, placing
 
 
 def write_results(
@@ -22,32 +23,51 @@ def write_results(
     history: Sequence[dict[str, Any]],
     test: tuple[dict[str, Any], Sequence[tuple[str, str, str]]] | None,
     manifest: dict[str, Any],
-) -> None:
+) -> str:
     """Write all artifacts of a finished run and remove its checkpoint.
 
-    An older manifest is removed first and the new one is written last, so a folder with a manifest is complete.
+    They are written beside their place first, so that a full disk costs nothing that was there. What another run has
+    left in the folder, or the runbook's own script, is moved aside. An older manifest of the same identity is removed
+    then, and the new one moved in last: a folder with a manifest is complete.
 
     Args:
         best: `model` (a state dict) and `metrics` of the best epoch.
         history: a row of history.csv for each epoch.
         test: metrics, and rows of test_preds.csv. None for a run without a test: the test results and the weights
             of an earlier run in this folder are removed, since a reader would take them for this run's.
+
+    Returns:
+        A sentence about earlier results that were moved aside; "" where there were none.
     """
-    paths = RunPaths(spec.out)
-    paths.manifest.unlink(missing_ok=True)
-    if test is None:
-        for path in set(paths.results) - set(paths.trial_results):
-            path.unlink(missing_ok=True)
-    else:
+    paths, new = RunPaths(spec.out), RunPaths(RunPaths(spec.out).checkpoints / "results")
+    shutil.rmtree(new.out, ignore_errors=True)
+    if test is not None:
         metrics, predictions = test
-        save_torch(paths.best, best_checkpoint(best["model"], classes, spec.config))
-        write_json(paths.test_metrics, metrics)
-        write_csv(paths.test_preds, PREDS_COLUMNS, predictions)
-    write_json(paths.val_metrics, best["metrics"])
-    write_json(paths.classes, {"classes": classes})
-    write_csv(paths.history, HISTORY_COLUMNS, ([row.get(name) for name in HISTORY_COLUMNS] for row in history))
-    write_json(paths.manifest, manifest)
+        save_torch(new.best, best_checkpoint(best["model"], classes, spec.config))
+        write_json(new.test_metrics, metrics)
+        write_csv(new.test_preds, PREDS_COLUMNS, predictions)
+    write_json(new.val_metrics, best["metrics"])
+    write_json(new.classes, {"classes": classes})
+    write_csv(new.history, HISTORY_COLUMNS, ([row.get(name) for name in HISTORY_COLUMNS] for row in history))
+    return _put_in_place(new, paths, manifest)
+
+
+def _put_in_place(new: RunPaths, paths: RunPaths, manifest: dict[str, Any]) -> str:
+    """Move whole results to their place, the manifest last; what this run does not have is removed there."""
+    kept, note = keep_aside(paths.out, manifest["identity"]), ""
+    if kept is not None:
+        note = f"earlier results of other data, configuration or another program are kept in {kept.name}"
+        manifest = {**manifest, "notes": [*manifest.get("notes", []), note]}
+    write_json(new.manifest, manifest)
+    placing(paths.out, manifest["identity"])
+    paths.manifest.unlink(missing_ok=True)
+    for source, target in zip((*new.results, new.manifest), (*paths.results, paths.manifest), strict=True):
+        if source.exists():
+            source.replace(target)
+        else:
+            target.unlink(missing_ok=True)
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
+    return note
 
 
 def best_checkpoint(state_dict: Mapping[str, Any], classes: Sequence[str], config: TrainConfig) -> dict[str, Any]:

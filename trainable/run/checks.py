@@ -8,7 +8,7 @@ from trainable.base.config import RunSpec
 from trainable.base.errors import InputError, Problem
 from trainable.cache.folder import check_cache
 from trainable.data.checks import check_tables
-from trainable.data.tables import ImageTable
+from trainable.data.tables import ImageTable, load_table
 
 
 def check_run(spec: RunSpec) -> dict[str, ImageTable]:
@@ -30,3 +30,12 @@ def check_run(spec: RunSpec) -> dict[str, ImageTable]:
     if problems + found:
         raise InputError(problems + found)
     return tables
+
+
+def read_tables(spec: RunSpec) -> dict[str, ImageTable]:
+    """The tables of the parts that `spec` reads, each checked by itself.
+
+    Raises:
+        InputError: with the problems of the first CSV that has any.
+    """
+    return {part: load_table(spec.csvs[part], spec.project_root) for part in spec.parts}

@@ -34,7 +34,8 @@ def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
     """
     paths, gathered = RunPaths(out), out / _GATHERED
     files = [path for path in (*paths.results, paths.manifest) if path.is_file() or path.is_symlink()]
-    if any(path in files for path in paths.results) and not _may_be_replaced(paths, identity):
+    begun = gathered.is_dir() or any(path in files for path in paths.results)
+    if begun and not _may_be_replaced(paths, identity):
         gathered.mkdir(exist_ok=True)
         for path in files:
             path.rename(gathered / path.name)

@@ -15,13 +15,15 @@ from trainable.base.paths import RunPaths
 from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes
-from trainable.data.tables import ImageTable, load_table
+from trainable.data.tables import ImageTable
 from trainable.feed.factory import InputFactory
 from trainable.network.compute import Compute, default_workers, device_name, make_compute, pick_device
 from trainable.network.network import Network
 from trainable.run.allocator import keep_freed_memory
 from trainable.run.artifacts import write_results
 from trainable.run.checkpoints import load_checkpoint, save_checkpoint
+from trainable.run.checks import read_tables
+from trainable.run.divergence import check_losses
 from trainable.run.fallbacks import Attempt, ComputeContext, retry_with_less, with_less
 from trainable.run.history import epoch_line, history_row
 from trainable.run.identity import Identity, training_identity
@@ -65,7 +67,7 @@ class Trainer:
         resources = resources or Resources()
         self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
         self.passes = passes or Passes()
-        self.tables = {part: tables[part] for part in spec.parts} if tables else _read(spec)
+        self.tables = {part: tables[part] for part in spec.parts} if tables else read_tables(spec)
         self.classes = sorted(set(self.tables["train"].labels))
         self.identity = identity or training_identity(self.config, self.tables, ImageHashes(cache_root() / HASHES))
         self._compute = compute or make_compute(self.config, pick_device(resources.device))
@@ -74,6 +76,7 @@ class Trainer:
         self.supply = InputFactory(
             self.tables, self.classes, self.config,
             plain=resources.plain, workers=default_workers(resources, device), log=log,
+            allow_corrupt=resources.allow_corrupt,
         )  # fmt: skip
         saved, broken = (None, "") if fresh else load_checkpoint(self.paths, self.identity)
         threads, micro_batch = resources.threads or torch.get_num_threads(), self._compute.micro_batch
@@ -92,16 +95,15 @@ class Trainer:
         keep_freed_memory()
         self.network = Network(self.config, self.classes, self.compute)
         if saved is None:
-            for remark in self.network.remarks:
-                self.log(remark)
+            self._note(*self.network.remarks)
         else:
             self.network.load_checkpoint(saved, use_graphs=not self.supply.plain)
             self.log(f"going on after epoch {self.state.epoch} of {self.config.epochs}")
         torch.set_num_threads(self.state.threads_now())
 
-    def _note(self, note: str) -> None:
+    def _note(self, *notes: str) -> None:
         """Tell the user now, and with the results. An empty note is none."""
-        if note:
+        for note in filter(None, notes):
             self.log(note)
             self.state.add_notes([note])
 
@@ -157,6 +159,7 @@ class Trainer:
             self.objective, network.graphs,
         )  # fmt: skip
         val, metrics = self._evaluate("val", network.stage)
+        check_losses(state.epoch + 1, train.loss, val.loss, self.config)
         self._log_corrupt("train", train)
         if state.is_best(metrics["macro_f1"]):
             state.best = {"model": network.weights(), "metrics": {**metrics, "epoch": state.epoch + 1}}
@@ -190,6 +193,7 @@ class Trainer:
         now = ComputeContext(self.compute, self.supply.on_device, self.supply.workers)
         less, note = with_less(error, now, tried)
         self.log(note)
+        self.log(str(error))
         self.state.fallbacks = [*self.state.fallbacks, note]
         self.state.micro_batch = less.compute.micro_batch
         self.supply.workers = less.workers
@@ -224,7 +228,7 @@ class Trainer:
             plain=self.supply.plain, workers=self.supply.workers,
         )  # fmt: skip
         best, history = self.state.best, self.history
-        write_results(self.spec, self.classes, best=best, history=history, test=test, manifest=manifest)
+        self._note(write_results(self.spec, self.classes, best=best, history=history, test=test, manifest=manifest))
         self.supply.forget()
         self.network.drop_graphs()
         return test[0] if test else best["metrics"]
@@ -244,7 +248,3 @@ class Trainer:
             row = self.step()
             self.log(epoch_line(row, self.config.epochs))
         return self.finish()
-
-
-def _read(spec: RunSpec) -> dict[str, ImageTable]:
-    return {part: load_table(spec.csvs[part], spec.project_root) for part in spec.parts}

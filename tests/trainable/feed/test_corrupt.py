@@ -13,7 +13,7 @@ from small_runs import CPU, csvs_of, probe, spec_of, tables_of
 
 from trainable.__main__ import main
 from trainable.base.config import PARTS, RunSpec
-from trainable.base.errors import ExperimentError
+from trainable.base.errors import ExperimentError, TooManyCorrupt
 from trainable.feed.corrupt import check_corrupt
 from trainable.run.trainer import Trainer
 
@@ -40,7 +40,7 @@ def test_a_tenth_is_the_limit(rows: int, data: st.DataObject) -> None:
     refused = False
     try:
         check_corrupt("val", corrupt, rows)
-    except ExperimentError:
+    except TooManyCorrupt:
         refused = True
     assert refused == (len(corrupt) / rows > 0.1)
     check_corrupt("val", corrupt, rows, allowed=True)
