@@ -89,6 +89,8 @@ def train(
         test = trainer.run()
     except KeyboardInterrupt as interrupt:
         raise InterruptedRun("interrupted; call again to go on from the last whole epoch") from interrupt
+    for note in () if verbose else trainer.state.notes:  # else they have been told
+        print(f"{spec.name}: {note}")
     best = trainer.state.best["metrics"]
     print(
         f"{spec.name}: val macro-F1 {best['macro_f1']:.4f} (epoch {best['epoch']}), "

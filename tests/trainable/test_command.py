@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_runs import CPU, RESULTS, best_weights, csvs_of, finetune, history, probe, same_weights, spec_of
+from torchvision.models import mobilenet_v3_small
 
 from trainable.__main__ import main
 from trainable.base.config import TrainConfig
@@ -211,6 +212,24 @@ def test_fresh_begins_anew(
     code, told, _ = run_main(capsys, *options.split(), *CSVS, "--out", str(tmp_path / "out"), "--fresh")
     assert code == 0
     assert told.startswith("epoch 1/2")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_happened_on_the_way_is_told(
+    shared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    verbose: bool,
+) -> None:  # fmt: skip
+    """Weights in a script's own checkpoint, and results of that script in the folder: each in a line, once."""
+    monkeypatch.chdir(shared_project)
+    state = {f"module.{key}": value for key, value in mobilenet_v3_small().state_dict().items()}
+    torch.save({"ema": state}, tmp_path / "w.pt")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/best.pt").write_text("the script's")
+    options = f"--mode probe --epochs 1 --threads 1 --device cpu --weights {tmp_path / 'w.pt'} --out {tmp_path / 'out'}"
+    code, told, _ = run_main(capsys, *options.split(), *CSVS, *["--verbose"] * verbose)
+    assert code == 0
+    for words in ("read from 'ema', prefix 'module.' removed", "of 1000 classes is dropped", "are kept in earlier-1"):
+        assert sum(words in line for line in told.splitlines()) == 1
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
