@@ -14,13 +14,14 @@ from orchestrator.planning.room import cache_remark, check_output_room
 from orchestrator.planning.steps import Step, trainings
 from orchestrator.planning.weights import imagenet_file, imagenet_remark
 from trainable.base.errors import ConfigError
+from trainable.base.limits import usable_cpus
 
 
 def check_room(todo: Sequence[Step], planner: Planner, hardware: Hardware, console: Console) -> None:
     """Raises ConfigError where the output folder's disk has no room for `todo`; says so where the cache has none."""
     training = trainings(todo)
     if training:
-        at_once = hardware.max_concurrent or hardware.num_cpus or os.cpu_count() or 1
+        at_once = hardware.max_concurrent or hardware.num_cpus or usable_cpus()
         check_output_room(planner.paths.output, len(training), min(len(training), at_once))
     if training and not hardware.plain:
         tables = [planner.inputs.training[split] for split in {step.experiment.split for step in training}]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pathlib import Path
 
 from orchestrator.demo.expressions import KOREAN, LABELS
 from orchestrator.demo.photo import STREET, STUDIO, Box, Domain, photo_generator, take_photo
+from trainable.base.limits import usable_cpus
 from trainable.data.tables import BOX_COLUMNS
 
 FORMAT = 2
@@ -221,7 +221,7 @@ def write_demo(
     root.parent.mkdir(parents=True, exist_ok=True)
     workspace = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
-        _write_project(workspace / "project", seed, size, workers or os.cpu_count() or 1)
+        _write_project(workspace / "project", seed, size, workers or usable_cpus())
         _put_in_place(workspace / "project", root, workspace / "trash")
     finally:
         shutil.rmtree(workspace, ignore_errors=True)

@@ -68,7 +68,8 @@ class ActiveRun:
         # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
         limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
         faceapi = FaceApiTasks(
-            evaluations(todo), self.planner, self.executor, limit=limit, events=self.events, stop=self.over
+            evaluations(todo), self.planner, self.executor,
+            limit=limit, events=self.events, stop=self.over, allow_corrupt=self.hardware.allow_corrupt,
         )  # fmt: skip
         work = self._prepared(training) if training or any(sweep.unchosen for sweep in self.sweeps) else None
         faceapi.start()
@@ -137,7 +138,9 @@ class ActiveRun:
         """How many trials like `step` pay on a GPU at once."""
         self.view.say(f"measuring how many trials at once pay on a GPU, with {step.name}")
         hardware = self.hardware
-        resources = Resources(hardware.device, workers=hardware.workers, plain=hardware.plain)
+        resources = Resources(
+            hardware.device, workers=hardware.workers, plain=hardware.plain, allow_corrupt=hardware.allow_corrupt
+        )
         count = self.executor.trials_per_gpu(job_of(step, self.planner.paths, resources), most, self.over)
         self.view.say(f"trials at once on each GPU: {count}")
         return count

@@ -188,7 +188,9 @@ class Allocator:
     ) -> dict[str, Resources]:
         """What each training may use. On one machine without GPUs the one that is alone at the end gets all CPUs."""
         hardware = self.hardware
-        usual = Resources(share.device, share.cpus, hardware.workers, hardware.plain)
+        usual = Resources(
+            share.device, share.cpus, hardware.workers, hardware.plain, allow_corrupt=hardware.allow_corrupt
+        )
         found = {step.name: usual for step in steps}
         one_machine = share.device == "cpu" and len(self.cluster.nodes) == 1 and hardware.cpus_per_trial is None
         if alone_at_the_end and one_machine:

@@ -23,15 +23,17 @@ from orchestrator.execution.executor import Executor
 from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation
-from trainable.base.errors import Failure
-from trainable.base.files import read_json, write_json, write_text
-from trainable.cache.hashes import digest
+from trainable.base.errors import Failure, TooManyCorrupt
+from trainable.base.files import read_json, replacing, write_json, write_text
+from trainable.cache.hashes import digest, file_digest
 from trainable.data.tables import ImageTable
+from trainable.feed.corrupt import check_corrupt
 from trainable.run.manifest import environment
 
 ROWS_PER_SHARD = 64
 """Fixed, so that the shards of an interrupted run fit the next one whatever its cluster is."""
 POLL_SECONDS = 0.5
+_UNREADABLE = "unreadable: "
 
 
 @dataclass
@@ -57,10 +59,12 @@ class FaceApiTasks:
         limit: int,
         events: RunEvents,
         stop: Callable[[], bool],
+        allow_corrupt: bool = False,
     ) -> None:
         assert planner.inputs.evaluator is not None or not steps
         self.inputs, self.settings, self.paths = planner.inputs, planner.settings.faceapi, planner.paths
         self.executor, self.limit, self.events, self.stop = executor, limit, events, stop
+        self.allow_corrupt = allow_corrupt
         self.steps = list(steps)
         self.first_parts = Waiting(events, why_no_part, FACEAPI_PATIENCE_SECONDS)
         self.networks: Any = None  # the onnx engine's, shipped to the cluster
@@ -128,6 +132,7 @@ class FaceApiTasks:
         evaluator = self.inputs.evaluator
         assert evaluator is not None
         if evaluator.own_script:
+            keep_earlier(split.step)  # the script writes over it
             places = self.paths.faceapi_baseline, self.paths.faceapi_csv(split.step.experiment.split), split.step.csv
             return self.executor.submit(run_own_script, evaluator, *places, len(split.table), self.settings.models)
         part = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD)
@@ -156,31 +161,58 @@ class FaceApiTasks:
         rows = min(len(split.table), len(done) * ROWS_PER_SHARD)
         self.events.progress(split.step.name, rows, len(split.table))
         if len(done) == len(split.results) and not split.failed:
-            _write(split, done)
-            self.events.finished(split.step.name)
+            try:
+                _write(split, done, allow_corrupt=self.allow_corrupt)
+            except TooManyCorrupt as error:
+                split.failed = True
+                self.events.failed(split.step.name, Failure.of(error))
+            else:
+                self.events.finished(split.step.name)
 
 
-def _write(split: _Split, results: list[ShardResult]) -> None:
-    """Merge the shards in input order. The manifest goes first and comes last."""
+def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) -> None:
+    """Merge the shards in input order. The manifest goes first and comes last.
+
+    Raises:
+        TooManyCorrupt: see `check_corrupt`.
+    """
     step = split.step
+    remarks = "".join(result.remarks for result in results).splitlines()
+    unreadable = [line for line in remarks if line.startswith(_UNREADABLE)]
+    corrupt = [line.removeprefix(_UNREADABLE).partition(": ")[0] for line in unreadable]
+    check_corrupt("test", corrupt, len(split.table), allowed=allow_corrupt)
+    keep_earlier(step)
     step.manifest.unlink(missing_ok=True)
     text = io.StringIO()
     text.write(",".join(RESULT_COLUMNS) + "\n")
     text.writelines(result.rows for result in results)
     write_text(step.csv, text.getvalue())
-    remarks = "".join(result.remarks for result in results).splitlines()
     record = {
         "experiment": step.name,
         "identity": step.identity,
         "csvs": {"test": str(split.table.csv)},
         "rows": {"test": len(split.table)},
-        "unreadable_images": [line for line in remarks if line.startswith("unreadable")],
+        "unreadable_images": unreadable,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(sum(result.seconds for result in results), 3),
         **environment(),
     }
     write_json(step.manifest, record)
     shutil.rmtree(step.shards, ignore_errors=True)
+
+
+def keep_earlier(step: FaceApiEvaluation) -> None:
+    """Copy results that are no evaluation of the same inputs to names of their own: the runbook's own script may have
+    made them. The same content gets the same name, so that no number of attempts makes a second copy."""
+    record = read_json(step.manifest)
+    if not step.csv.is_file() or (isinstance(record, dict) and record.get("identity") == step.identity):
+        return
+    name = f"{step.csv.stem}.earlier-{file_digest(step.csv)[:8]}"
+    for file, suffix in ((step.csv, ".csv"), (step.manifest, ".manifest.json")):
+        target = step.csv.with_name(name + suffix)
+        if file.is_file() and not target.exists():
+            with replacing(target) as temporary:
+                shutil.copyfile(file, temporary)
 
 
 def _evaluate_onnx(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:

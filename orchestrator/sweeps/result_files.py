@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainable.base.errors import ExperimentError, Problem
-from trainable.data.reader import _text
+from trainable.data import reader
 
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
@@ -21,10 +21,10 @@ def read_text(file: Path) -> str:
     """
     if not file.exists():
         raise FileNotFoundError(file)
-    found = _text(file)
+    found = reader.read_text(file)
     if isinstance(found, Problem):
         raise ExperimentError(str(found))
-    return found.lstrip("\ufeff")
+    return found
 
 
 def read_csv_text(file: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from trainable.base.errors import ConfigError
 from trainable.base.files import read_json, write_json
+from trainable.base.limits import usable_cpus
 from trainable.cache.folder import cache_root
 
 SAMPLE = 256
@@ -35,7 +35,7 @@ def measured(batch: int) -> Speed:
         ConfigError: the measuring process failed; with its last line.
     """
     batch = min(batch, SAMPLE)
-    cpus = os.cpu_count() or 1
+    cpus = usable_cpus()
     path, key = cache_root() / "speed.json", f"{batch} images, {cpus} CPUs"
     known = read_json(path)
     known = known if isinstance(known, dict) else {}

@@ -83,6 +83,6 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def read_json(path: Path) -> Any | None:
     """The file's content, or None where it is missing or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8").lstrip("\ufeff"))  # an editor may have put a mark there
     except (OSError, ValueError):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shlex
 from array import array
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -47,7 +48,7 @@ class TableReader:
         self._codes: dict[str, int] = {}
 
     def read(self) -> None:
-        text = _text(self.path)
+        text = read_text(self.path)
         if isinstance(text, Problem):
             self.problems.append(text)
             return
@@ -172,8 +173,8 @@ class TableReader:
         return (left, top, right, bottom)
 
 
-def _text(path: Path) -> str | Problem:
-    """A CSV's text, or why there is none to read."""
+def read_text(path: Path) -> str | Problem:
+    """The text of a file in UTF-8, with byte order marks or without, or why there is none to read."""
     file = str(path)
     if path.is_dir():
         return Problem("is a folder, but must be a CSV file", file)
@@ -184,12 +185,12 @@ def _text(path: Path) -> str | Problem:
     except OSError as error:
         return Problem(f"cannot be read: {error.strerror}", file)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8").lstrip("\ufeff")  # Excel adds one each time it saves
     except UnicodeDecodeError as error:
-        return Problem("not UTF-8", file, data.count(b"\n", 0, error.start) + 1, hint=_encoding_hint(data))
+        return Problem("not UTF-8", file, data.count(b"\n", 0, error.start) + 1, hint=_encoding_hint(data, path))
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        return Problem("holds NUL bytes", file, line, hint=_encoding_hint(data))
+        return Problem("holds NUL bytes", file, line, hint=_encoding_hint(data, path))
     return text if text.strip() else Problem("is empty", file)
 
 
@@ -213,11 +214,15 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _encoding_hint(data: bytes) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
-        return "it looks like UTF-16; save it as 'CSV UTF-8'"
+def _encoding_hint(data: bytes, path: Path) -> str:
+    """What to do about a file in another encoding; Korean Excel saves CP949, and UTF-16 as "Unicode text"."""
+    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]
+    encoding = "UTF-16" if utf16 else "CP949"
     try:
-        data.decode("cp949")
+        data.decode(encoding)
     except UnicodeDecodeError:
-        return "save it as UTF-8"
-    return "it looks like CP949 (Korean Excel); save it as 'CSV UTF-8', or: iconv -f CP949 -t UTF-8"
+        return "it looks like UTF-16; save it as 'CSV UTF-8'" if utf16 else "save it as UTF-8"
+    who = "" if utf16 else " (Korean Excel)"
+    old, new = shlex.quote(path.name), shlex.quote(f"utf8_{path.name}")
+    command = f"iconv -f {encoding} -t UTF-8 {old} > {new}"
+    return f"it looks like {encoding}{who}; save it as 'CSV UTF-8', or: {command}"

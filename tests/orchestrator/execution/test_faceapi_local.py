@@ -137,3 +137,50 @@ def test_an_interrupt_leaves_shards_and_no_results(root: Path, tmp_path: Path) -
     log = evaluate(ours, executor, "faceapi_M1", limit=1, stop=lambda: executor.tasks >= 2)
     assert log.ended == []
     assert not ours.evaluation(select(["faceapi_M1"])[0]).csv.exists()
+
+
+def test_too_many_photos_that_cannot_be_read(root: Path, tmp_path: Path) -> None:
+    """More than a tenth of a split; the shards stay, so that --allow-corrupt costs nothing."""
+
+    class Blind(Recording):
+        def _answer(self, number: int, rows: Any) -> ShardResult:
+            found = super()._answer(number, rows)
+            remarks = [f"unreadable: {row.path}: broken\n" for row in rows]
+            return ShardResult(found.rows, "".join(remarks[: 15 if number == 0 else 0]), 1.0)
+
+    ours = planner(root, tmp_path / "output")
+    log = evaluate(ours, Blind(tmp_path), "faceapi_M1", "faceapi_M2")
+    assert "15 of 133 test rows have an image that cannot be decoded" in log.failures["faceapi_M1"].message
+    assert "--allow-corrupt" in log.failures["faceapi_M1"].message
+    assert log.ended == [("faceapi_M1", "failed"), ("faceapi_M2", "done")]
+    step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
+    tasks = FaceApiTasks(
+        [step], ours, again := Blind(tmp_path), limit=1, events=log, stop=lambda: False, allow_corrupt=True
+    )
+    tasks.start()
+    tasks.finish()
+    assert (again.tasks, log.ended[-1]) == (0, ("faceapi_M1", "done"))
+
+
+def test_results_of_another_program_are_kept(root: Path, tmp_path: Path) -> None:
+    """The runbook's own script leaves no manifest; the same file is kept once, however many attempts there are."""
+    ours = planner(root, tmp_path / "output")
+    step = ours.evaluation(select(["faceapi_M1"])[0])
+    step.csv.parent.mkdir(parents=True)
+    step.csv.write_text("made by hand\n", encoding="utf-8")
+    for _ in range(2):
+        evaluate(ours, Recording(tmp_path), "faceapi_M1")
+        step.manifest.unlink()
+        step.csv.write_text("made by hand\n", encoding="utf-8")
+    kept = [file.read_text(encoding="utf-8") for file in step.csv.parent.glob("*.earlier-*.csv")]
+    assert kept == ["made by hand\n"]
+
+
+def test_results_with_other_settings_are_kept_with_their_manifest(root: Path, tmp_path: Path) -> None:
+    for threshold in (0.5, 0.4, 0.4):
+        ours = planner(root, tmp_path / "output", score_threshold=threshold)
+        evaluate(ours, Recording(tmp_path), "faceapi_M1")
+    folder = ours.evaluation(select(["faceapi_M1"])[0]).csv.parent
+    (csv,), (manifest,) = folder.glob("*.earlier-*.csv"), folder.glob("*.earlier-*.manifest.json")
+    assert json.loads(manifest.read_text())["identity"]["config"]["score_threshold"] == 0.5
+    assert csv.name.removesuffix(".csv") == manifest.name.removesuffix(".manifest.json")

@@ -96,7 +96,7 @@ def test_one_cpu_of_a_machine_with_more() -> None:
 
 def test_nothing_else_counts_the_machines_cpus() -> None:
     """A pool with a thread for each CPU of the machine has too many of them where fewer may be used."""
-    folders = [ROOT / "trainable", ROOT / "faceapi"]
+    folders = [ROOT / "trainable", ROOT / "faceapi", ROOT / "orchestrator"]
     counting = {file.name for folder in folders for file in folder.rglob("*.py") if "cpu_count" in file.read_text()}
     assert counting <= {"limits.py"}
 
