@@ -10,7 +10,9 @@ from orchestrator.execution.events import NoEvents
 from orchestrator.planning.steps import Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stopped
 from orchestrator.sweeps.sweep import Sweep
+from trainable.base.files import read_json
 from trainable.run.history import TrialHistory
+from trainable.run.kept_aside import placing
 
 
 class StopNotes(NoEvents):
@@ -42,10 +44,14 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
         step.manifest.unlink(missing_ok=True)
         shutil.rmtree(step.shards, ignore_errors=True)
     for training in trainings(todo):
+        record = read_json(training.run.manifest)
+        replaced = isinstance(record, dict) and record.get("identity") == training.identity
         training.run.manifest.unlink(missing_ok=True)
         forget_stopped(training)
         for folder in (training.run.checkpoints, *_confirmations(training)):
             shutil.rmtree(folder, ignore_errors=True)
+        if replaced and training.identity is not None:  # the new results take the place of these
+            placing(training.run.out, training.identity)
 
 
 def _confirmations(step: TrainingStep) -> list[Path]:

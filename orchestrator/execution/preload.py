@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -16,6 +17,8 @@ from trainable.base.errors import CacheFull, ExperimentError
 from trainable.data.tables import ImageTable
 
 Progress = Callable[[int, int], None]
+PATIENCE_SECONDS = 10.0
+"""After how long it is said what is waited for."""
 
 _OF_SCIKIT_LEARN = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
 """Environment variables that scikit-learn sets when it is imported, where they are not set."""
@@ -34,6 +37,7 @@ class Preload:
         stop: set where the user wants the run to end.
         first: modules that are imported at the beginning, where there are trainings.
         last: modules that are imported at the end, when nothing else is left to do.
+        say: called with a sentence for the user.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class Preload:
         stop: threading.Event,
         first: Sequence[str] = (),
         last: Sequence[str] = (),
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.steps, self.images, self.progress, self.first, self.last = steps, images, progress, first, last
+        self.say, self._doing = say, "libraries"
         self._stop, self._failed = stop, threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="preload", daemon=True)
@@ -92,8 +98,12 @@ class Preload:
             raise self._error
 
     def _wait(self) -> None:
+        began, said = time.monotonic(), ""
         while self._thread.is_alive():
             self._thread.join(0.5)  # a plain join would keep signals waiting
+            if time.monotonic() - began > PATIENCE_SECONDS and said != self._doing:
+                said = self._doing
+                self.say(f"waiting for {said} to be loaded")
 
     def _run(self) -> None:
         # The trials' processes import the same modules and are waited for; Ray gives them a priority of 15.
@@ -101,9 +111,12 @@ class Preload:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         try:
             self._import(self.first if self.steps else ())
-            _check_weights(self.steps)
+            self._doing = "the weights"
+            _check_weights(self.steps, self.say)
+            self._doing = "images"
             if self.images is not None and not self.over():
                 self._decode_images(self.images)
+            self._doing = "libraries"
             self._import(self.last)
         except BaseException as error:  # raised where it is waited for
             self._error = error
@@ -135,12 +148,15 @@ class Preload:
             store.fill(images.images, digests, advance=advance)
 
 
-def _check_weights(steps: Sequence[TrainingStep]) -> None:
-    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached."""
+def _check_weights(steps: Sequence[TrainingStep], say: Callable[[str], None]) -> None:
+    """Load each kind of weights once, before anything starts; downloads ImageNet's where they are not cached. What was
+    odd about a file is said: where in it the weights were, which prefix they had."""
     configs = {step.config.weights: step.config for step in steps}
     configs.pop("none", None)
     if configs:
-        from trainable.network.model import build_model
+        from trainable.network.model import build_model, load_weights
 
         for config in configs.values():
             build_model(config, ["a", "b"])
+            for remark in load_weights(config.weights).remarks:
+                say(remark)

@@ -65,7 +65,7 @@ def run_steps(
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
             images = None if hardware.plain else _images(todo, planner)
-            with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload) as ahead:
+            with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload, view.say) as ahead:
                 cluster = executor.connect(hardware.num_cpus)
                 if fresh:
                     ahead.finish()

@@ -11,8 +11,8 @@ from trainable.cache.folder import LIMIT_VARIABLE, ROOT_VARIABLE, cache_limit, c
 
 RESULT_BYTES = 10_000_000
 """What a finished run leaves: 6 MB of weights and its tables."""
-CHECKPOINT_BYTES = 60_000_000
-"""What a running trial keeps: the last whole epoch and the best one, beside the one that is being written."""
+CHECKPOINT_BYTES = 90_000_000
+"""What a running trial keeps: the last two epochs, each with the best one, beside the one that is being written."""
 IMAGE_BYTES = 160 * 160 * 3
 HEAD_BYTES, TRUNK_BYTES = 1024 * 4, 96 * 5 * 5 * 4
 """An image's stored features for stage 1 and the probe, and for stage 2 (docs/cache.md)."""

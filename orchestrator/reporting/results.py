@@ -22,6 +22,7 @@ from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json
 from trainable.base.paths import PREDS_COLUMNS
 from trainable.base.text import one_line
+from trainable.run.resumption import find_checkpoint
 
 LABELS = PREDS_COLUMNS[1:]
 _SCORES = {"val_macro_f1": "macro-F1 (val)", "test_macro_f1": "macro-F1 (test)", "test_top1": "Top-1 (test)"}
@@ -138,13 +139,12 @@ def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
     if not experiment.trains:
         parts = len(list(paths.shards(experiment).glob("*/*.json")))
         return f"not finished: after {parts} part(s) of its rows" if parts else ""
-    note = read_json(paths.run(experiment).checkpoint_note)
-    if not isinstance(note, dict) or "epoch" not in note:
+    found = find_checkpoint(paths.run(experiment).checkpoints, identity=None)
+    if found.file is None:
         return ""
-    identity = note.get("identity")
-    config = identity.get("config") if isinstance(identity, dict) else None
+    config = found.note["identity"].get("config")
     epochs = config.get("epochs") if isinstance(config, dict) else None
-    return f"not finished: after epoch {note['epoch']}" + (f" of {epochs}" if epochs else "")
+    return f"not finished: after epoch {found.epoch}" + (f" of {epochs}" if epochs else "")
 
 
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from orchestrator.sweeps.sweep import Sweep
 from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json, write_json
 from trainable.run.history import TrialHistory
+from trainable.run.resumption import find_checkpoint
 
 TIME_BUDGET = "time budget"
 """Why a trial was stopped that a later command may continue."""
@@ -37,16 +38,14 @@ class TrialRecord:
 def trial_record(step: TrainingStep, planner: Planner) -> TrialRecord:
     """The record of a training, from the files that have the training's identity."""
     step = planner.identify(step)
-    manifest, stopped, note = (
-        _of(step, path) for path in (step.run.manifest, step.run.stopped, step.run.checkpoint_note)
-    )
+    manifest, stopped = _of(step, step.run.manifest), _of(step, step.run.stopped)
     if manifest and step.run.history.is_file():
         try:
             history = _history(step.run.history)
         except ExperimentError as error:  # the trial has no rank; the others are not concerned
             return TrialRecord(why=f"not readable: {error}")
         return TrialRecord(history, manifest.get("seconds"), "finished", finished=True)
-    found = stopped or note
+    found = stopped or find_checkpoint(step.run.checkpoints, step.identity).note
     if found:
         return TrialRecord(
             TrialHistory.from_json(found), found.get("total_seconds"), str(found.get("why", "interrupted"))
@@ -88,7 +87,7 @@ def note_stopped(trial: Trial, why: str, history: TrialHistory | None) -> None:
     """
     run = trial.run
     if history is None:
-        known = _of(trial, run.stopped) or _of(trial, run.checkpoint_note)
+        known = _of(trial, run.stopped) or find_checkpoint(run.checkpoints, trial.identity).note
         values = {**TrialHistory.from_json(known).to_json(), "total_seconds": known.get("total_seconds")}
     else:
         values = history.to_json()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -79,16 +80,17 @@ def test_a_failure_is_not_the_users_wish(images: list[Path], tmp_path: Path) -> 
 
 
 def test_another_error_ends_the_decoding_and_is_not_the_users_wish(images: list[Path]) -> None:
-    stop, at_work, go_on = threading.Event(), threading.Event(), threading.Event()
+    stop, at_work = threading.Event(), threading.Event()
 
     def progress(there: int, wanted: int) -> None:
         at_work.set()
-        go_on.wait(60)
+        while not preload.over():
+            time.sleep(0.01)
 
-    with pytest.raises(ZeroDivisionError), Preload([], table_of(images), progress, stop) as preload:
+    preload = Preload([], table_of(images), progress, stop)
+    with pytest.raises(ZeroDivisionError), preload:
         assert at_work.wait(60)
         raise ZeroDivisionError
-    go_on.set()
     preload.finish()
     assert (preload.over(), stop.is_set()) == (True, False)
     assert decoded(images) < len(images)

@@ -48,7 +48,9 @@ def test_seven_results_in_the_runbooks_folders(finished: tuple[Path, Path, str])
         rows = list(csv.DictReader(stream))
     assert len(rows) == 7
     assert tuple(rows[0]) == COLUMNS
-    assert all(row["n"] and not row["notes"] for row in rows)
+    assert all(row["n"] for row in rows)
+    # Some epochs without any weights to begin with teach a model one class.
+    assert {row["notes"].partition(":")[0] for row in rows} <= {"", "predicts one class only"}
 
 
 def test_korean_classes_in_order(finished: tuple[Path, Path, str]) -> None:
