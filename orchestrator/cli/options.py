@@ -18,6 +18,7 @@ from orchestrator.sweeps.options import SEARCHES, SweepOptions
 from orchestrator.sweeps.policies import SCHEDULERS
 from trainable.base.command_line import flag, option, repeatable, whole
 from trainable.base.errors import ConfigError
+from trainable.data.spelling import spelled
 
 RUN, TRAINING, SWEEP, MACHINE, FACEAPI = (
     Group(title, sort_key=place) for place, title in enumerate(("Run", "Training", "Sweep", "Machine", "FaceAPI"))
@@ -57,7 +58,8 @@ class Project:
 
     @property
     def paths(self) -> ProjectPaths:
-        return ProjectPaths(self.project_root, self.output_root or self.project_root)
+        root = spelled(self.project_root)
+        return ProjectPaths(root, spelled(self.output_root) if self.output_root else root)
 
 
 @Parameter(name="*", group=TRAINING)
@@ -82,8 +84,9 @@ class Training:
         if len(self.config) > 1:
             names = ", ".join(map(str, self.config))
             raise ConfigError(f"--config: {len(self.config)} files, but a run takes one: {names}")
-        recipe = load_recipe(self.config[0]) if self.config else Recipe()
-        return recipe.with_flags(epochs=self.epochs, batch=self.batch, weights=self.weights, seed=self.seed)
+        recipe = load_recipe(spelled(self.config[0])) if self.config else Recipe()
+        weights = str(spelled(Path(self.weights))) if self.weights else None
+        return recipe.with_flags(epochs=self.epochs, batch=self.batch, weights=weights, seed=self.seed)
 
 
 @Parameter(name="*", group=SWEEP)

@@ -31,6 +31,7 @@ from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes, Progress, digest, no_progress
 from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
+from trainable.run.kept_aside import is_placing
 from trainable.run.resumption import Note, checkpoint_notes, find_checkpoint
 
 Watch = Callable[[], AbstractContextManager[Progress]]
@@ -206,10 +207,18 @@ def _status(step: Step, manifest: dict[str, Any], notes: Sequence[Note]) -> tupl
         others = [note for note in notes if note["identity"] != step.identity]
         if others and not broken:
             return "stale", "interrupted with other inputs: " + _changes(others[0], step.identity)
+        if not broken and _has_results_of_others(step, lost):
+            return "stale", "results without a manifest: made by something else; they are kept aside"
         return step.status, broken or step.why
     if manifest.get("identity") != step.identity:
         return "stale", "; ".join(filter(None, (_changes(manifest, step.identity), broken)))
     return "stale", "; ".join(filter(None, (f"{', '.join(lost)} is missing", broken)))
+
+
+def _has_results_of_others(step: Step, lost: Sequence[str]) -> bool:
+    """Whether result files lie there without a manifest that we have not begun to write (the runbook's own script)."""
+    begun = isinstance(step, TrainingStep) and is_placing(step.run)
+    return len(lost) < len(result_files(step)) and not begun
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -59,6 +59,11 @@ def placing(out: Path, identity: Identity) -> None:
     write_json(_marker(RunPaths(out)), {"identity": identity})
 
 
+def is_placing(paths: RunPaths) -> bool:
+    """Whether a run has begun to put its results there, or to replace those that it had made."""
+    return _marker(paths).is_file()
+
+
 def _marker(paths: RunPaths) -> Path:
     return paths.checkpoints / "placing.json"
 

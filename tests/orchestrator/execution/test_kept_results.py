@@ -1,0 +1,78 @@
+"""Nothing finished is destroyed unasked: real trainings into folders that have results already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_local_runs import Project
+
+from orchestrator.execution.hardware import Hardware
+from orchestrator.execution.local import local_executor
+from orchestrator.execution.runner import run_steps
+from orchestrator.planning.selection import select
+from trainable.base.paths import RunPaths
+
+
+@pytest.fixture
+def project(shared_project: Path, tmp_path: Path) -> Project:
+    return Project(shared_project, tmp_path / "output")
+
+
+def run(project: Project, lr_head: float = 1e-2, *, fresh: bool = False) -> RunPaths:
+    planner = project.planner("probe_M1", epochs=1, batch=8, lr_head=lr_head)
+    steps = planner.plan(select(["probe_M1"]), fresh=fresh)
+    opened = local_executor()
+    hardware = Hardware(cpus_per_trial=1)
+    outcome = run_steps(steps, [], planner, hardware, project.opened, fresh=fresh, open_executor=opened)
+    assert (outcome.exit_code, dict(outcome.failures)) == (0, {})
+    return planner.paths.run(steps[0].experiment)
+
+
+def earlier(paths: RunPaths) -> list[Path]:
+    return sorted(paths.out.glob("earlier-*"))
+
+
+def status(project: Project) -> tuple[str, str]:
+    (step,) = project.planner("probe_M1", epochs=1, batch=8, lr_head=1e-2).plan(select(["probe_M1"]))
+    return step.status, step.why
+
+
+def test_another_recipe_keeps_the_results_of_the_first(project: Project) -> None:
+    first = run(project).best.read_bytes()
+    paths = run(project, lr_head=1e-3)
+    (kept,) = earlier(paths)
+    assert (kept / "best.pt").read_bytes() == first
+    assert (kept / "manifest.json").is_file()
+    assert paths.best.read_bytes() != first
+
+
+def test_fresh_replaces_what_the_same_recipe_has_made(project: Project) -> None:
+    run(project)
+    paths = run(project, fresh=True)
+    assert earlier(paths) == []
+    assert status(project)[0] == "done"
+
+
+def test_fresh_keeps_what_another_recipe_has_made(project: Project) -> None:
+    run(project)
+    assert len(earlier(run(project, lr_head=1e-3, fresh=True))) == 1
+
+
+def test_results_of_the_runbooks_own_script_are_said_and_kept(project: Project) -> None:
+    paths = project.planner("probe_M1").paths.run(select(["probe_M1"])[0])
+    paths.out.mkdir(parents=True)
+    paths.best.write_bytes(b"theirs")
+    paths.test_preds.write_text("path,true,pred\n", encoding="utf-8")
+    assert status(project) == ("stale", "results without a manifest: made by something else; they are kept aside")
+    (kept,) = earlier(run(project))
+    assert (kept / "best.pt").read_bytes() == b"theirs"
+    assert (kept / "test_preds.csv").is_file()
+    assert status(project)[0] == "done"
+
+
+def test_a_file_of_the_users_beside_them_stays(project: Project) -> None:
+    paths = run(project)
+    (paths.out / "notes.txt").write_text("mine", encoding="utf-8")
+    run(project, lr_head=1e-3)
+    assert (paths.out / "notes.txt").read_text(encoding="utf-8") == "mine"
