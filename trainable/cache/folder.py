@@ -6,6 +6,7 @@ Everything in it can be made again, so anything may be deleted at any time; a ru
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Collection, Iterator
@@ -24,6 +25,10 @@ KINDS = ("images", "features")
 SEGMENT, LOCK, HOLDER, ABOUT = ".arrow", ".lock", ".holder", "about.json"
 HASHES = "image_hashes.sqlite"
 _ABANDONED_SECONDS = 3600.0
+_OUR_SEGMENT = re.compile(rf"[0-9a-f]{{32}}{re.escape(SEGMENT)}")
+_OUR_REST = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+"""The names that `RowStore` and `replacing` make. The cache may be in a folder that has files of the user's, too, and
+only what is ours may be deleted."""
 
 
 def cache_root() -> Path:
@@ -81,7 +86,7 @@ def segment_files(root: Path) -> list[SegmentFile]:
     """Every segment, the least recently used first."""
     found = []
     for kind in KINDS:
-        for path in _files(root / kind, SEGMENT):
+        for path in _files(root / kind, _OUR_SEGMENT):
             with suppress(OSError):  # another process makes room
                 stat = path.stat()
                 found.append(SegmentFile(path, kind, stat.st_size, stat.st_mtime))
@@ -143,7 +148,7 @@ def _sweep(root: Path) -> int:
     """Delete what killed processes left half-written. Returns bytes freed."""
     freed = 0
     for kind in KINDS:
-        for path in _files(root / kind, ".tmp"):
+        for path in _files(root / kind, _OUR_REST):
             with suppress(OSError):  # its writer has finished
                 stat = path.stat()
                 if time.time() - stat.st_mtime > _ABANDONED_SECONDS:
@@ -160,7 +165,7 @@ def _delete(path: Path, size: int) -> int:
     return size
 
 
-def _files(folder: Path, suffix: str) -> Iterator[Path]:
-    """Files below `folder` whose names end so; unlike `Path.rglob` at ease with folders that go meanwhile."""
+def _files(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
+    """Files below `folder` with such names; unlike `Path.rglob` at ease with folders that go meanwhile."""
     for parent, _, names in os.walk(folder):
-        yield from (Path(parent) / name for name in names if name.endswith(suffix))
+        yield from (Path(parent) / file for file in names if name.fullmatch(file))

@@ -14,8 +14,11 @@ from small_runs import csvs_of
 from twins import cache_at
 
 from trainable.base.errors import ConfigError
-from trainable.cache.folder import cache_limit, cache_root, clear, segment_files
+from trainable.cache.folder import cache_limit, cache_root, clear, make_room, segment_files
 from trainable.cache.rows import RowStore
+
+REST = f".about.json.{'0' * 32}.tmp"
+"""What a killed process leaves of a file that it was writing."""
 
 
 @pytest.fixture
@@ -110,15 +113,29 @@ def test_clearing_leaves_a_folder_in_which_somebody_works(cache: Path) -> None:
     assert not store.folder.exists()
 
 
+@pytest.mark.parametrize("name", ["mine.arrow", "0123.arrow", "old.tmp", ".notes.tmp", "x/mine.arrow", "about.json"])
+@pytest.mark.parametrize("kind", ["images", "features"])
+def test_files_of_the_users_below_the_cache_stay(kind: str, name: str, cache: Path) -> None:
+    """$EMOSWEEP_CACHE may be a folder of data that has a folder `images` already."""
+    mine = cache / kind / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    os.utime(mine, (0, 0))
+    filled(cache, f"{kind}/one")
+    clear(cache)
+    assert make_room(cache, 1, 0, keep=()) is False, "nothing there may go"
+    assert mine.read_text() == "mine"
+
+
 def test_clearing_leaves_what_is_being_written_and_what_is_not_ours(cache: Path) -> None:
     store = filled(cache, "features/one")
-    for name in (".fresh.tmp", "notes.txt"):
+    for name in (REST, "notes.txt"):
         (store.folder / name).write_text("x")
     (cache / "mine.arrow").write_text("x")
     clear(cache)
-    assert {path.name for path in store.folder.iterdir()} >= {".fresh.tmp", "notes.txt"}
+    assert {path.name for path in store.folder.iterdir()} >= {REST, "notes.txt"}
     assert (cache / "mine.arrow").exists()
-    os.utime(store.folder / ".fresh.tmp", (0, 0))
+    os.utime(store.folder / REST, (0, 0))
     assert clear(cache) == 1
 
 
