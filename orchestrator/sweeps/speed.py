@@ -15,6 +15,8 @@ from trainable.base.files import read_json, write_json
 from trainable.base.limits import usable_cpus
 from trainable.cache.folder import cache_root
 
+LIMIT_SECONDS = 180.0
+"""A measurement takes some seconds, and longer where the machine is busy; a GPU that hangs would take for ever."""
 SAMPLE = 256
 """Images in the measured steps: more are no faster, and take longer to measure."""
 
@@ -60,7 +62,15 @@ def _measure(batch: int, cpus: int) -> dict[str, Any]:
 
 
 def _results(processes: Sequence[subprocess.Popen[str]]) -> list[dict[str, float]]:
-    outputs = [process.communicate()[0].strip().splitlines() for process in processes]
+    try:
+        outputs = [process.communicate(timeout=LIMIT_SECONDS)[0].strip().splitlines() for process in processes]
+    except subprocess.TimeoutExpired as error:
+        for process in processes:
+            process.kill()
+        raise ConfigError(
+            f"the speed of this machine could not be measured: nothing came back within {LIMIT_SECONDS:g} s; "
+            "try: python -m trainable.probes.speed"
+        ) from error
     if any(process.returncode for process in processes):
         raise ConfigError("the speed of this machine could not be measured: python -m trainable.probes.speed failed")
     return [json.loads(lines[-1]) for lines in outputs]

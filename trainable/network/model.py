@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from trainable.network.state_dicts import FoundState, StateDict, find_state_dict
 from trainable.network.weight_files import NO_CHECKPOINT, SAVE_STATE_DICT, check_format
 
 HEAD = "classifier.3."
+SILENCE_SECONDS = 60.0
+"""How long a server or a proxy may say nothing while weights are downloaded."""
 
 
 def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, list[str]]:
@@ -78,6 +81,8 @@ def _why_not_loaded(error: Exception) -> str:
 def _imagenet() -> StateDict:
     source = MobileNet_V3_Small_Weights.IMAGENET1K_V1
     cache = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rsplit("/", 1)[-1]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE_SECONDS)  # torch.hub would wait for ever
     try:
         return dict(source.get_state_dict(progress=False, check_hash=True))
     except Exception as error:  # no network, a proxy's answer, a broken download: all end the same way
@@ -85,6 +90,8 @@ def _imagenet() -> StateDict:
             f"the ImageNet weights are not in {cache} and cannot be downloaded ({one_line(str(error))}); "
             f"put {source.url} into {cache.parent}, or choose --weights none or --weights PATH"
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _load(model: nn.Module, state: StateDict, *, keep_head: bool, source: str) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ from by_hand import Cli
 from planned import planner, sweep_of
 
 from orchestrator.planning.costs import epoch_costs
+from orchestrator.sweeps import speed
 from orchestrator.sweeps.estimate import Load, confirmation_load, fixed_load, sweep_load
+from trainable.base.errors import ConfigError
+from trainable.base.limits import usable_cpus
 from trainable.cache.folder import cache_root
 
 EPOCHS = 30
@@ -66,12 +71,10 @@ def test_the_hours_are_the_work_divided_by_speed_and_slots(
 ) -> None:
     """With a speed that is remembered, so that nothing is measured: 2 trials at once, each an image in 10 seconds."""
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
-    import os
-
-    key = f"8 images, {os.cpu_count()} CPUs"
-    speed = {"slots": 2, "images_per_second": 0.1, "device": "cpu"}
+    key = f"8 images, {usable_cpus()} CPUs"
+    known = {"slots": 2, "images_per_second": 0.1, "device": "cpu"}
     cache_root().mkdir(parents=True)
-    (cache_root() / "speed.json").write_text(json.dumps({key: speed}), encoding="utf-8")
+    (cache_root() / "speed.json").write_text(json.dumps({key: known}), encoding="utf-8")
     options = ("--only", "finetune_M1", "--weights", "none", "--batch", 8, "--epochs", EPOCHS, "--sweep", "lr")
     done = cli("plan", "--project-root", project, *options, "--num-samples", 3, "--confirm", 0, "--scheduler", "none")
     assert done.returncode == 0, done.stderr
@@ -81,3 +84,12 @@ def test_the_hours_are_the_work_divided_by_speed_and_slots(
     shown = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if seconds >= 3600 else f"{seconds // 60}:"
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("finetune_M1") and "2 of 2" in line]
     assert shown in line
+
+
+def test_a_measurement_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "LIMIT_SECONDS", 0.5)
+    command, pipe = [sys.executable, "-c", "input()"], subprocess.PIPE
+    hanging = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)]
+    with pytest.raises(ConfigError, match=r"nothing came back within 0\.5 s"):
+        speed._results(hanging)
+    assert hanging[0].wait(10) != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small
 
 from trainable.base.errors import ConfigError
-from trainable.network.model import build_model
+from trainable.network.model import build_model, load_weights
 from trainable.network.stages import make_optimizer, set_stage, train_mode
 
 CLASSES = ["angry", "happy", "sad"]
@@ -301,6 +302,19 @@ def test_cached_imagenet_weights_need_no_network(offline: Path) -> None:
     model, remarks = build_model(probe("imagenet"), CLASSES)
     assert same_weights(body(model.state_dict()), body(theirs))
     assert remarks == [], "nobody expects ImageNet's classes to stay"
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("trainable.network.model.SILENCE_SECONDS", 0.5)
+        with pytest.raises(ConfigError, match=r"cannot be downloaded .*timed out"):
+            load_weights("imagenet")
+    assert socket.getdefaulttimeout() is None
 
 
 # -- in whatever a training script has saved them in
