@@ -88,8 +88,8 @@ def test_the_hours_are_the_work_divided_by_speed_and_slots(
 
 def test_a_measurement_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "LIMIT_SECONDS", 0.5)
-    command, pipe = [sys.executable, "-c", "input()"], subprocess.PIPE
-    hanging = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)]
+    command = [sys.executable, "-c", "import time; time.sleep(100)"]
+    hanging = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True)]
     with pytest.raises(ConfigError, match=r"nothing came back within 0\.5 s"):
         speed._results(hanging)
     assert hanging[0].wait(10) != 0
