@@ -167,7 +167,11 @@ fs.writeFileSync(results, ['image,gt_label,pred_label,score,face_detected,iou,co
 
 def test_an_unreadable_photo_is_a_row_and_a_note(project: Path, tmp_path: Path) -> None:
     (project / "data_raw/photos/M1/1.jpg").write_bytes(b"no photo")
-    done = run_all(project, tmp_path, *ONLY)
+    refused = run_all(project, tmp_path, *ONLY)
+    assert refused.returncode == 1
+    assert "1 of 3 test rows have an image that cannot be decoded (data_raw/photos/M1/1.jpg)" in refused.stdout
+    assert not (tmp_path / RESULTS).exists()
+    done = run_all(project, tmp_path, *ONLY, "--allow-corrupt")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / RESULTS).read_text(encoding="utf-8").splitlines()
     assert lines[2].startswith("data_raw/photos/M1/1.jpg,happy,,0,0,0,0")
