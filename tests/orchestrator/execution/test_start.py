@@ -20,6 +20,8 @@ import json, os, resource, sys
 from pathlib import Path
 for name, value in json.loads(sys.argv[2]).items():
     resource.setrlimit(getattr(resource, name), (value, resource.getrlimit(getattr(resource, name))[1]))
+if "ONE_CPU" in os.environ:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[1])
 from orchestrator.execution.session import ray_executor
 from trainable.base.errors import ConfigError
@@ -27,7 +29,7 @@ from trainable.base.errors import ConfigError
 folder = Path(os.environ["LOGS"])
 try:
     with ray_executor(folder) as executor:
-        cluster = executor.connect(1)
+        cluster = executor.connect(None)
         import ray
         task = ray.remote(num_cpus=0)(lambda: os.getpid())
         print("STARTED", cluster.cpus, ray.get(task.remote()) > 0, file=executor.terminal)
@@ -91,12 +93,19 @@ def test_a_users_token_is_kept_and_ours_goes(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_home_that_cannot_be_written_to_does_no_harm(tmp_path: Path) -> None:
     home = tmp_path / "a file"
     home.touch()  # not even root makes a folder there
-    assert start(tmp_path, HOME=str(home)).startswith("STARTED 1 True")
+    assert start(tmp_path, HOME=str(home)).startswith("STARTED")
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_of_a_machines_cpus_those_are_counted_that_may_be_used(tmp_path: Path) -> None:
+    """As under `taskset -c 0`, or in a batch job's share of a node."""
+    assert start(tmp_path, ONE_CPU="1").startswith("STARTED 1 True")
 
 
 @pytest.mark.ray
 def test_few_open_files_are_made_more(tmp_path: Path) -> None:
-    assert start(tmp_path, {"RLIMIT_NOFILE": 128}).startswith("STARTED 1 True")
+    assert start(tmp_path, {"RLIMIT_NOFILE": 128}).startswith("STARTED")
 
 
 @pytest.mark.ray
