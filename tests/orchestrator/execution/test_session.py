@@ -77,7 +77,8 @@ def test_a_ray_started_here_is_private(tmp_path: Path) -> None:
     """All its processes listen on this machine alone; it asks for a token that is written nowhere, and sends no
     statistics."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment = {**ours, "HOME": str(tmp_path)}
+    environment = {**ours, "HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
     command = [sys.executable, "-c", STARTED, str(tmp_path / "logs")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
