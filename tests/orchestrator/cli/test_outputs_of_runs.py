@@ -79,7 +79,7 @@ def test_a_terminal_that_is_closed(nohup: bool, shared_project: Path, tmp_path: 
         process.kill()
 
 
-@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", "> /dev/full 2>&1"])
+@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", pytest.param("> /dev/full 2>&1", marks=pytest.mark.nightly)])
 def test_a_run_without_any_output_is_done(redirections: str, shared_project: Path, tmp_path: Path) -> None:
     line = command(shared_project, tmp_path, *SHORT, "--verbose")
     done = subprocess.run(["bash", "-c", f'"$@" {redirections}', "bash", *line], cwd=ROOT, timeout=240, check=False)

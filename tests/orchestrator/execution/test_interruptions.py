@@ -30,7 +30,7 @@ def finish(project: Path, output: Path) -> dict[str, Any]:
     return {folder: trained(output, folder) for folder in FOLDERS}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_a_signal_saves_the_epoch_in_hand(
     shared_project: Path, tmp_path: Path, uninterrupted: dict[str, Any], number: signal.Signals
 ) -> None:

@@ -114,7 +114,7 @@ def test_a_checkout_and_an_environment_with_spaces_and_brackets(shared_project: 
     ("environment", "program"),
     [
         pytest.param(["env", "-i", "PATH=/usr/bin:/bin"], [sys.executable], id="cron and systemd: no HOME, no TERM"),
-        pytest.param(["env"], [sys.executable, "-O"], id="python -O"),
+        pytest.param(["env"], [sys.executable, "-O"], id="python -O", marks=pytest.mark.nightly),
         pytest.param(
             ["env", "UV_OFFLINE=1"],
             ["uv", "run", "--no-project", "--python", sys.executable, "python"],
