@@ -68,7 +68,7 @@ def test_a_missing_cache_is_shown_as_empty_and_not_created(cache: Path, cli: Cli
 
 
 def test_unreadable_files_are_listed_and_deleted(cache: Path, cli: Cli) -> None:
-    for name in ("features/x/broken.arrow", "images/pillow-0/cut.arrow"):
+    for name in (f"features/x/{0:032}.arrow", f"images/pillow-0/{1:032}.arrow"):
         (cache / name).parent.mkdir(parents=True)
         (cache / name).write_bytes(b"ARROW1")
     (cache / "features/x/about.json").write_text("[")

@@ -58,8 +58,7 @@ def test_a_terminal_that_is_closed(nohup: bool, shared_project: Path, tmp_path: 
     def on_this_terminal() -> None:
         listen()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        if nohup:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
 
     process = subprocess.Popen(
         command(shared_project, tmp_path, *(LONG if not nohup else (*LONG[:-1], 12))), cwd=ROOT, stdin=slave,

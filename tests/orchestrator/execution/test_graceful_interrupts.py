@@ -25,8 +25,11 @@ print(before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTER
 
 
 def run(*signals: int, code: str = RUN) -> subprocess.CompletedProcess[str]:
+    def heard() -> None:  # also where the tests themselves run under nohup, which children inherit
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     command = [sys.executable, "-c", code, *map(str, signals)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=heard)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
