@@ -62,7 +62,7 @@ def test_a_cache_that_is_switched_off_is_no_remark(monkeypatch: pytest.MonkeyPat
 def test_what_the_cache_holds_may_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path))
     (tmp_path / "images" / "pillow-0").mkdir(parents=True)
-    (tmp_path / "images" / "pillow-0" / "rows.arrow").write_bytes(bytes(100_000))
+    (tmp_path / "images" / "pillow-0" / f"{0:032}.arrow").write_bytes(bytes(100_000))
     assert cache_remark(1, 0, staged=False, free=lambda folder: 0) is None
     assert cache_remark(2, 0, staged=False, free=lambda folder: 0) is not None
 

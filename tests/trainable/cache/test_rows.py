@@ -198,7 +198,7 @@ def test_a_killed_process_leaves_nothing_half_written_and_the_next_one_goes_on(c
 def test_what_killed_processes_left_goes_when_room_is_made(cache: Path) -> None:
     store = store_at(cache)
     store.folder.mkdir(parents=True)
-    old, new = store.folder / ".old.tmp", store.folder / ".new.tmp"
+    old, new = (store.folder / f".rows.arrow.{number:032}.tmp" for number in range(2))
     old.write_bytes(b"x")
     new.write_bytes(b"x")
     os.utime(old, (0, 0))
