@@ -42,8 +42,9 @@ def forget_working_folder() -> None:
     """Take the working folder off the path, where `python -m` puts it first: a file there may have the name of a module
     that is imported from elsewhere. A checkout that is the working folder stays."""
     home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 (before any import)
-    if os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir) != home:
-        del sys.path[0]
+    with suppress(OSError):  # a working folder that has gone
+        if os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir) != home:
+            del sys.path[0]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.execution.earlier_evaluations import forget_evaluation
 from orchestrator.execution.events import NoEvents
 from orchestrator.planning.steps import Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stopped
@@ -41,8 +42,7 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
         if sweep.log is not None:
             sweep.log.forget()
     for step in evaluations(todo):
-        step.manifest.unlink(missing_ok=True)
-        shutil.rmtree(step.shards, ignore_errors=True)
+        forget_evaluation(step)
     for training in trainings(todo):
         record = read_json(training.run.manifest)
         replaced = isinstance(record, dict) and record.get("identity") == training.identity

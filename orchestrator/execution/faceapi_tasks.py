@@ -18,14 +18,15 @@ from faceapi.contract.labels import LabelledRow, labelled
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
 from faceapi.node.process import evaluate_rows, run_own_script
 from faceapi.python.networks import Networks, load_networks
+from orchestrator.execution.earlier_evaluations import keep_earlier
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.errors import Failure, TooManyCorrupt
-from trainable.base.files import read_json, replacing, write_json, write_text
-from trainable.cache.hashes import digest, file_digest
+from trainable.base.files import read_json, write_json, write_text
+from trainable.cache.hashes import digest
 from trainable.data.tables import ImageTable
 from trainable.feed.corrupt import check_corrupt
 from trainable.run.manifest import environment
@@ -66,7 +67,7 @@ class FaceApiTasks:
         self.executor, self.limit, self.events, self.stop = executor, limit, events, stop
         self.allow_corrupt = allow_corrupt
         self.steps = list(steps)
-        self.first_parts = Waiting(events, why_no_part, FACEAPI_PATIENCE_SECONDS)
+        self.first_part = Waiting(events, why_no_part, FACEAPI_PATIENCE_SECONDS)
         self.networks: Any = None  # the onnx engine's, shipped to the cluster
         self.thread = threading.Thread(target=self._run, name="faceapi", daemon=True)
 
@@ -102,6 +103,7 @@ class FaceApiTasks:
         for shard in range(1 if self._own_script else -(-len(table) // ROWS_PER_SHARD)):
             kept = read_json(split.folder / f"{shard:05}.json")
             split.results.append(ShardResult(**kept) if kept else None)
+        keep_earlier(step)  # now: a user's own script writes over them
         self.events.started(step.name)
         self._advance(split)
         return split
@@ -112,9 +114,8 @@ class FaceApiTasks:
 
     def _evaluate(self, waiting: deque[tuple[_Split, int]]) -> None:
         running: dict[Future[ShardResult], tuple[_Split, int]] = {}
-        for split, _ in waiting:
-            if not self._own_script:  # which gives all rows at once, after any time
-                self.first_parts.asked(split.step.name)
+        if waiting and not self._own_script:  # which gives all rows at once, after any time
+            self.first_part.asked(waiting[0][0].step.name)
         while (waiting or running) and not self.stop():
             while waiting and len(running) < self.limit:
                 split, shard = waiting.popleft()
@@ -122,7 +123,7 @@ class FaceApiTasks:
                     running[self._submit(split, shard)] = (split, shard)
             for future in wait(running, POLL_SECONDS, FIRST_COMPLETED).done:
                 self._take(future, *running.pop(future))
-            self.first_parts.say_who_waits()
+            self.first_part.say_who_waits()
         for future in running:
             self.executor.cancel(future)
         if running:
@@ -132,7 +133,6 @@ class FaceApiTasks:
         evaluator = self.inputs.evaluator
         assert evaluator is not None
         if evaluator.own_script:
-            keep_earlier(split.step)  # the script writes over it
             places = self.paths.faceapi_baseline, self.paths.faceapi_csv(split.step.experiment.split), split.step.csv
             return self.executor.submit(run_own_script, evaluator, *places, len(split.table), self.settings.models)
         part = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD)
@@ -143,7 +143,8 @@ class FaceApiTasks:
         return self.executor.submit(evaluate_rows, split.table.rows[part], root, self.settings, evaluator)
 
     def _take(self, future: Future[ShardResult], split: _Split, shard: int) -> None:
-        self.first_parts.over(split.step.name)
+        for step in self.steps:  # any part is a sign that processes start
+            self.first_part.over(step.name)
         error = future.exception()
         if error is not None:
             if not split.failed:
@@ -181,7 +182,6 @@ def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) ->
     unreadable = [line for line in remarks if line.startswith(_UNREADABLE)]
     corrupt = [line.removeprefix(_UNREADABLE).partition(": ")[0] for line in unreadable]
     check_corrupt("test", corrupt, len(split.table), allowed=allow_corrupt)
-    keep_earlier(step)
     step.manifest.unlink(missing_ok=True)
     text = io.StringIO()
     text.write(",".join(RESULT_COLUMNS) + "\n")
@@ -199,20 +199,6 @@ def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) ->
     }
     write_json(step.manifest, record)
     shutil.rmtree(step.shards, ignore_errors=True)
-
-
-def keep_earlier(step: FaceApiEvaluation) -> None:
-    """Copy results that are no evaluation of the same inputs to names of their own: the runbook's own script may have
-    made them. The same content gets the same name, so that no number of attempts makes a second copy."""
-    record = read_json(step.manifest)
-    if not step.csv.is_file() or (isinstance(record, dict) and record.get("identity") == step.identity):
-        return
-    name = f"{step.csv.stem}.earlier-{file_digest(step.csv)[:8]}"
-    for file, suffix in ((step.csv, ".csv"), (step.manifest, ".manifest.json")):
-        target = step.csv.with_name(name + suffix)
-        if file.is_file() and not target.exists():
-            with replacing(target) as temporary:
-                shutil.copyfile(file, temporary)
 
 
 def _evaluate_onnx(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from trainable.base.limits import free_threads, usable_cpus
 
 THREADS, THREADS_PER_CPU = 200, 30
 """About what Ray's own processes have, and a trial's process for each CPU: a run of one trial on two CPUs has 224."""
-OPEN_FILES = 4096
-"""Files and connections that a Ray of a laptop's size may open in one process."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _WAYS_OUT = (
     ((errno.EACCES, errno.EPERM, errno.EROFS), ("Permission denied", "Read-only file system"),
@@ -59,7 +56,6 @@ def start_ray(cpus: int | None, log: Path, **options: Any) -> None:
     import ray
 
     environment, cpus = worker_environment(local=True), cpus or usable_cpus()
-    allow_open_files()
     check_threads(cpus)
     try:
         ray.init(  # "local": without it Ray joins any cluster that this machine happens to run
@@ -92,16 +88,3 @@ def check_threads(cpus: int) -> None:
             f"only {left} more processes and threads may be started here, and Ray needs about {needed} for {cpus} "
             "CPU(s): allow more (ulimit -u 4096, or the container's limit of pids), or take fewer CPUs with --num-cpus"
         )
-
-
-def allow_open_files() -> None:
-    """Raise this process's limit of open files, as far as that is allowed."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
-        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

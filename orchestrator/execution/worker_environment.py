@@ -36,7 +36,7 @@ def worker_environment(*, local: bool, executable: str = sys.executable) -> dict
             )
         if shlex.quote(executable) != executable:  # Ray hands it to a shell as it is
             found["py_executable"] = shlex.quote(executable)
-    if hides_modules(Path.cwd()):
+    if hides_modules(Path()):
         found["worker_process_setup_hook"] = _forget_folder(str(Path.cwd()))
     return found or None
 
@@ -46,9 +46,12 @@ def hides_modules(folder: Path) -> bool:
 
     Ray puts the working folder before everything else on its workers' path.
     """
-    if folder.resolve() == _HOME:
+    try:
+        if folder.resolve() == _HOME:
+            return False
+        names = {path.name.partition(".")[0] for path in folder.iterdir()}
+    except OSError:  # what has gone, or may not be listed, is not imported from either
         return False
-    names = {path.name.partition(".")[0] for path in folder.iterdir()}
     return not names.isdisjoint({*PACKAGES, *_LATER, *(name for name in sys.modules if "." not in name)})
 
 

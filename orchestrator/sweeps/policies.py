@@ -51,9 +51,6 @@ class Policy(Protocol):
     def leave(self, name: str) -> None:
         """Stop waiting for a trial: it failed, or will not go on for another reason."""
 
-    def rejoin(self, name: str) -> None:
-        """Wait again for a trial that had left."""
-
     def decision(self, name: str) -> Decision:
         """Say whether a trial goes on. "wait": others must come as far first, or a CPU be idle (see `release`)."""
 
@@ -85,9 +82,6 @@ class RunToTheEnd:
 
     def leave(self, name: str) -> None:
         self.contenders[name].left = True
-
-    def rejoin(self, name: str) -> None:
-        self.contenders[name].left = False
 
     def decision(self, name: str) -> Decision:
         return "go"

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from by_hand import changes, listing, read_rows
@@ -21,6 +21,7 @@ from test_local_runs import Log
 from faceapi.contract.results import ShardResult
 from faceapi.contract.settings import FaceApiSettings
 from faceapi.node.process import NODE_DIR
+from orchestrator.execution.bookkeeping import forget
 from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD, FaceApiTasks
 from orchestrator.execution.local import LocalExecutor
 from orchestrator.planning.inputs import check_inputs
@@ -184,3 +185,53 @@ def test_results_with_other_settings_are_kept_with_their_manifest(root: Path, tm
     (csv,), (manifest,) = folder.glob("*.earlier-*.csv"), folder.glob("*.earlier-*.manifest.json")
     assert json.loads(manifest.read_text())["identity"]["config"]["score_threshold"] == 0.5
     assert csv.name.removesuffix(".csv") == manifest.name.removesuffix(".manifest.json")
+
+
+def test_fresh_leaves_no_copy_of_what_it_replaces(root: Path, tmp_path: Path) -> None:
+    ours = planner(root, tmp_path / "output")
+    evaluate(ours, Recording(tmp_path), "faceapi_M1")
+    step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
+    before = step.csv.read_bytes()
+    forget([step], [])
+    assert (ours.again(step).to_do, step.csv.read_bytes()) == (True, before)
+    evaluate(ours, Recording(tmp_path), "faceapi_M1")
+    assert not ours.again(step).to_do
+    assert not list(step.csv.parent.glob("*.earlier-*"))
+    assert not step.shards.exists()
+
+
+def test_what_a_users_own_script_writes_is_no_earlier_result(root: Path, tmp_path: Path) -> None:
+    """It writes to the place of the results itself; what was there before it is kept, and nothing else."""
+    ours = planner(root, tmp_path / "output")
+    step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
+    step.csv.parent.mkdir(parents=True)
+    step.csv.write_text("made by hand\n", encoding="utf-8")
+
+    class Script(Recording):
+        def _answer(self, number: int, rows: Any) -> ShardResult:
+            step.csv.write_text("what the script wrote\n", encoding="utf-8")
+            return super()._answer(number, rows)
+
+    evaluate(ours, Script(tmp_path), "faceapi_M1")
+    kept = [file.read_text(encoding="utf-8") for file in step.csv.parent.glob("*.earlier-*.csv")]
+    assert kept == ["made by hand\n"]
+
+
+def test_a_split_that_waits_for_its_turn_is_not_spoken_of(root: Path, tmp_path: Path) -> None:
+    """Its parts come after those of the first split, however long these take."""
+
+    class Slow(Log):
+        spoken: ClassVar[list[str]] = []
+
+        def waiting(self, name: str, seconds: int, why: str) -> None:
+            self.spoken.append(name)
+
+    ours, log = planner(root, tmp_path / "output"), Slow()
+    steps = [ours.identify(ours.evaluation(experiment)) for experiment in select(["faceapi_M1", "faceapi_M2"])]
+    tasks = FaceApiTasks(steps, ours, Recording(tmp_path), limit=1, events=log, stop=lambda: False)
+    clock = iter(range(0, 10**6, 1000))  # each look at it is far later than patience lasts
+    tasks.first_part.clock = lambda: float(next(clock))
+    tasks.start()
+    tasks.finish()
+    assert log.spoken == []
+    assert len(log.ended) == 2

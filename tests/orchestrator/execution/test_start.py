@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -11,15 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from control_groups import control_group
 from ray_runs import ROOT
 
 from orchestrator.execution.start import private_token, reason, way_out
 
 START = """
-import json, os, resource, sys
+import os, sys
 from pathlib import Path
-for name, value in json.loads(sys.argv[2]).items():
-    resource.setrlimit(getattr(resource, name), (value, resource.getrlimit(getattr(resource, name))[1]))
 if "ONE_CPU" in os.environ:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[1])
@@ -38,10 +36,10 @@ except ConfigError as error:
 """
 
 
-def start(folder: Path, limits: dict[str, int] | None = None, **environment: str) -> str:
-    """What a Ray says that is started by another process, with limits and environment variables of its own."""
+def start(folder: Path, **environment: str) -> str:
+    """What a Ray says that is started by another process, with environment variables of its own."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    line = [sys.executable, "-c", START, str(ROOT), json.dumps(limits or {})]
+    line = [sys.executable, "-c", START, str(ROOT)]
     env = {**ours, "LOGS": str(folder / "logs"), **environment}
     done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=200, check=False)
     assert "Traceback" not in done.stderr, done.stderr
@@ -104,11 +102,6 @@ def test_of_a_machines_cpus_those_are_counted_that_may_be_used(tmp_path: Path) -
 
 
 @pytest.mark.ray
-def test_few_open_files_are_made_more(tmp_path: Path) -> None:
-    assert start(tmp_path, {"RLIMIT_NOFILE": 128}).startswith("STARTED")
-
-
-@pytest.mark.ray
 def test_a_folder_for_rays_files_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     blocked = tmp_path / "ray"
     blocked.touch()
@@ -124,18 +117,9 @@ def test_a_folder_for_rays_files_that_cannot_be_used_is_refused(tmp_path: Path) 
 @pytest.mark.ray
 def test_too_few_processes_are_refused_before_anything_starts(tmp_path: Path) -> None:
     """A control group's limit holds for root, too, who may start any number by `ulimit -u`."""
-    group = Path("/sys/fs/cgroup/pids") / f"emosweep-test-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    try:
-        (group / "pids.max").write_text("100")
-        joined = f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n{START}"
-        line = [sys.executable, "-c", joined, str(ROOT), "{}"]
+    with control_group("pids", max="100") as join:
+        line = [sys.executable, "-c", f"{join}\n{START}", str(ROOT)]
         env = {**os.environ, "LOGS": str(tmp_path / "logs")}
         said = subprocess.run(line, env=env, capture_output=True, text=True, timeout=100, check=True).stdout
-        assert "more processes and threads may be started here, and Ray needs about" in said
-        assert "--num-cpus" in said
-    finally:
-        group.rmdir()
+    assert "more processes and threads may be started here, and Ray needs about" in said
+    assert "--num-cpus" in said

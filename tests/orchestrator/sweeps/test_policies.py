@@ -342,8 +342,6 @@ def test_who_waits_for_whom() -> None:
     assert [policy.decision(f"{n}") for n in range(4)] == ["wait", "go", "stop", "go"], "1 is second at worst"
     policy.leave("3")
     assert policy.decision("0") == "go", "waits for one that has failed"
-    policy.rejoin("3")
-    assert policy.decision("0") == "wait", "and does not for one that is tried again"
     policy = halving(0.5, 0.6, 0.4)
     report(policy, 3, 0.55)
     assert [policy.decision(f"{n}") for n in range(4)] == ["stop", "go", "stop", "go"]

@@ -105,19 +105,3 @@ def test_a_policy_knows_what_was_shown_in_earlier_commands(planner: Planner) -> 
         "probe_M1#3": TrialHistory(),
     }
     assert [contender.left for contender in policy.contenders.values()] == [False, True, False, False]
-
-
-@pytest.mark.parametrize("scheduler", ["halving", "median", "none"])
-def test_a_trial_that_left_and_came_back_is_waited_for(planner: Planner, scheduler: str) -> None:
-    sweep = planned(planner, scheduler)
-    one, two, three = (trial.name for trial in sweep.trials[1:])
-    left, stayed = (policy_of(sweep, planner, make_policy) for _ in range(2))
-    for policy in (left, stayed):
-        for name, score in ((one, 0.5), (two, 0.25)):
-            policy.report(name, TrialHistory((score,), (1,)))
-    left.leave(three)
-    decisions = {name: left.decision(name) for name in (one, two)}
-    left.rejoin(three)
-    assert {name: left.decision(name) for name in (one, two)} == {n: stayed.decision(n) for n in (one, two)}
-    if scheduler == "halving":
-        assert decisions[two] == "go" and stayed.decision(two) == "wait"

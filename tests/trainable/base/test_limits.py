@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from control_groups import control_group
 
 from trainable.base.limits import free_threads, usable_cpus, usable_memory
 
@@ -102,15 +103,6 @@ def test_nothing_else_counts_the_machines_cpus() -> None:
 
 
 def test_a_real_control_group() -> None:
-    group = Path("/sys/fs/cgroup/memory") / f"emosweep-test-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    try:
-        (group / "memory.limit_in_bytes").write_text(str(2**30))
-        joined = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(__import__('os').getpid())); {ASK}"
-        done = subprocess.run([sys.executable, "-c", joined], capture_output=True, text=True, check=True)
-        assert done.stdout.split()[1] == str(2**30)
-    finally:
-        group.rmdir()
+    with control_group("memory", limit_in_bytes=str(2**30)) as join:
+        done = subprocess.run([sys.executable, "-c", f"{join}; {ASK}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == str(2**30)

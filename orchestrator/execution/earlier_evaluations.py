@@ -1,0 +1,44 @@
+"""FaceAPI's results that a run finds and did not make: they are copied aside before anything writes over them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from orchestrator.planning.steps import FaceApiEvaluation
+from trainable.base.files import read_json, replacing, write_json
+from trainable.cache.hashes import file_digest
+
+
+def keep_earlier(step: FaceApiEvaluation) -> None:
+    """Copy results that are no evaluation of the same inputs, such as the runbook's own script's, to names of their
+    own. The same content gets the same name, so that no number of attempts makes a second copy."""
+    made_by = [_identity(file) for file in (step.manifest, _marker(step))]
+    if not step.csv.is_file() or step.identity in made_by:
+        return
+    name = f"{step.csv.stem}.earlier-{file_digest(step.csv)[:8]}"
+    for file, suffix in ((step.csv, ".csv"), (step.manifest, ".manifest.json")):
+        target = step.csv.with_name(name + suffix)
+        if file.is_file() and not target.exists():
+            with replacing(target) as temporary:
+                shutil.copyfile(file, temporary)
+
+
+def forget_evaluation(step: FaceApiEvaluation) -> None:
+    """`--fresh`: the evaluation is neither done nor interrupted. Its results stay until new ones take their place."""
+    replaced = _identity(step.manifest)
+    step.manifest.unlink(missing_ok=True)
+    shutil.rmtree(step.shards, ignore_errors=True)
+    if replaced == step.identity:
+        write_json(_marker(step), {"identity": replaced})
+
+
+def _marker(step: FaceApiEvaluation) -> Path:
+    """Says that the results are of this identity although their manifest has gone; goes with the shards."""
+    return step.shards / "replacing.json"
+
+
+def _identity(file: Path) -> Any:
+    record = read_json(file)
+    return record.get("identity") if isinstance(record, dict) else None
