@@ -14,8 +14,9 @@ from orchestrator.execution.worker_environment import worker_environment
 from trainable.base.errors import ConfigError
 from trainable.base.limits import free_threads, usable_cpus
 
-THREADS, THREADS_PER_CPU = 200, 30
-"""About what Ray's own processes have, and a trial's process for each CPU: a run of one trial on two CPUs has 224."""
+THREADS, THREADS_PER_CPU = 180, 25
+"""What Ray's own processes have, and a trial's process for each CPU. Counted with `ps -eL` during small runs on 1, 2, 4
+and 8 CPUs: 201, 228, 285 and 356 at most."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _WAYS_OUT = (
     ((errno.EACCES, errno.EPERM, errno.EROFS), ("Permission denied", "Read-only file system"),
