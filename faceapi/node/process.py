@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from faceapi.contract.results import RESULT_COLUMNS, ShardResult
 from faceapi.contract.settings import Evaluator, FaceApiSettings
 from trainable.base.errors import ExperimentError
 from trainable.base.files import write_csv, write_json
+from trainable.base.log import LOG
 from trainable.data.spelling import spelled
 from trainable.data.tables import BOX_COLUMNS, Row
 
@@ -26,8 +26,6 @@ NODE_DIR = Path(__file__).resolve().parent
 EVALUATOR = "eval_faceapi.mjs"
 SILENT_SECONDS = 60.0
 """How long an evaluator works without a word; then twice as long, and so on."""
-LOG = logging.getLogger("emosweep")
-"""Without a handler of somebody's, its warnings go to stderr."""
 _ERROR = re.compile(r"(\S+: )?\w*Error\b.*: ").match
 START_SECONDS, SECONDS_PER_ROW = 120, 15
 """The time limit of an evaluator; an evaluation on a slow core takes about a hundredth of it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from orchestrator.cli.terminal import restore_terminal, say, styled
 from orchestrator.planning.steps import Confirmation, Step, TrainingStep, Trial
 from trainable.base.errors import Failure
+from trainable.base.log import LOG
 from trainable.base.text import one_line
 from trainable.run.history import TrialHistory, epoch_line
 
@@ -28,6 +30,17 @@ class _Note(ProgressColumn):
     def render(self, task: Task) -> Text:
         note: Text = task.fields["note"]
         return note
+
+
+class _Spoken(logging.Handler):
+    """Shows what is logged about waiting, which would go to Ray's log with all of stderr."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
 
 
 class ProgressView:
@@ -52,17 +65,20 @@ class ProgressView:
             redirect_stdout=False,  # Ray prints what actors say there
             redirect_stderr=False,
         )
+        self._spoken = _Spoken(self.say)
         self._images: TaskID | None = None
         self._own: dict[str, TaskID] = {}
         self._shared: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
+        LOG.addHandler(self._spoken)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        LOG.removeHandler(self._spoken)
         self._bars.stop()
 
     def abandon(self) -> None:

@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.terminal import say, styled
-from orchestrator.reporting.formats import spread
-from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow
+from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow, spread
 from trainable.base.text import one_line, visible
 
 SHOWN = 8

@@ -17,7 +17,11 @@ def why_no_process() -> str:
     """What keeps a training's process from starting, as far as Ray says it."""
     from ray.util import placement_group_table
 
-    if any(group["state"] in ("PENDING", "RESCHEDULING") for group in placement_group_table().values()):
+    try:
+        groups = placement_group_table().values()
+    except Exception:  # whatever it is, a word about waiting must not end the run
+        return "it has no process, and Ray does not say why"
+    if any(group["state"] in ("PENDING", "RESCHEDULING") for group in groups):
         return "it has no process, since no node has the CPUs, GPUs or memory that were free when the run began"
     return f"it has no process, though Ray has room for one; the end of {_log()} says why"
 

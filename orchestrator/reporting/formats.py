@@ -6,7 +6,6 @@ This module imports nothing heavy, because `plan` writes durations too.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 METHODS = {"faceapi": "FaceAPI", "probe": "Probe", "finetune": "Finetune"}
 
@@ -31,11 +30,3 @@ def duration(seconds: float | None) -> str:
     if not minutes:
         return f"{rest} s"
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and the standard deviation with n - 1 in the denominator; NaN where they do not exist."""
-    if len(values) < 2 or not all(map(math.isfinite, values)):
-        return (values[0] if len(values) == 1 else math.nan), math.nan
-    mean = math.fsum(values) / len(values)
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.reporting.formats import spread
 from orchestrator.reporting.frames import read_rows
+from orchestrator.reporting.sweep_results import spread
 from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.settings import Overrides
 from orchestrator.planning.steps import Confirmation, Run, Trial
@@ -169,3 +171,11 @@ def recipe(sweep: Sweep, config: TrainConfig) -> dict[str, Any]:
         for name in names
         if found[name] is not None and (name in sweep.parameters or found[name] != base.get(name, unset.get(name)))
     }
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and the standard deviation with n - 1 in the denominator; NaN where they do not exist."""
+    numbers = np.array(values, float)
+    with np.errstate(invalid="ignore"):  # infinite ones
+        mean = float(numbers.mean()) if len(numbers) else math.nan
+        return mean, float(numbers.std(ddof=1)) if len(numbers) > 1 else math.nan

@@ -75,9 +75,8 @@ class RunToTheEnd:
         self.contenders[name] = Contender(config, known.order if known else len(self.contenders), exempt)
 
     def report(self, name: str, history: TrialHistory) -> None:
-        scores = tuple(
-            0.0 if math.isnan(score) else score for score in history.scores
-        )  # NaN would be no worse than any
+        # NaN would be no worse than any score.
+        scores = tuple(0.0 if math.isnan(score) else score for score in history.scores)
         self.contenders[name].history = replace(history, scores=scores)
 
     def leave(self, name: str) -> None:

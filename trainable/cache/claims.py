@@ -7,7 +7,6 @@ without harm, so nobody waits for a holder who stands still, and who waits for l
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import sys
@@ -22,10 +21,8 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from trainable.base.files import read_json
+from trainable.base.log import LOG
 from trainable.cache.folder import HOLDER, LOCK
-
-LOG = logging.getLogger("emosweep")
-"""Without a handler of somebody's, its warnings go to stderr: a trial's log, or a command's."""
 
 POLL_SECONDS = 0.5
 _DEAD: set[tuple[Path, str]] = set()

@@ -5,14 +5,14 @@ A cache that is missing, broken, read-only or held by others costs time and noth
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
-LOG = logging.getLogger("emosweep")
+from trainable.base.log import LOG
+
 T = TypeVar("T")
 
 BUSY_SECONDS = 10.0

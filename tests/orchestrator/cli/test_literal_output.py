@@ -26,7 +26,11 @@ from orchestrator.planning.steps import FaceApiEvaluation
 from orchestrator.reporting.results import Result
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.errors import Failure
+from trainable.base.log import LOG
 from trainable.base.text import one_line, visible
+from trainable.cache.claims import Claims, Patience
+
+HASTY = Patience(silent=0.1, still=2.0)
 
 ROOT = Path(__file__).resolve().parents[3]
 FACEAPI = EXPERIMENTS[0]
@@ -179,3 +183,15 @@ def test_the_view_is_the_plain_one_on_a_dumb_terminal() -> None:
         view.started(FACEAPI.name)
         view.finished(FACEAPI.name)
     assert out.getvalue().splitlines() == [f"{FACEAPI.name}: started", f"{FACEAPI.name}: done"]
+
+
+def test_who_is_waited_for_is_shown(tmp_path: Path) -> None:
+    """What code without a view says of its waiting; a run sends stderr to its log, where nobody looks meanwhile."""
+    out = io.StringIO()
+    with Claims(tmp_path, Patience()) as holder:
+        assert holder.take("0")
+        with ProgressView(Terminal(file=out, width=1000), verbose=False), Claims(tmp_path, HASTY) as claims:
+            claims.wait("0", lambda: None)
+    assert f"s for process {os.getpid()} on " in out.getvalue()
+    LOG.warning("after the run")
+    assert "after the run" not in out.getvalue()

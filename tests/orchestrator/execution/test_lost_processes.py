@@ -10,7 +10,7 @@ import pytest
 from ray_runs import ROOT, RUNS
 
 from orchestrator.execution.events import NoEvents
-from orchestrator.execution.waiting import PATIENCE_SECONDS, Waiting
+from orchestrator.execution.waiting import PATIENCE_SECONDS, Waiting, why_no_process
 
 KILLING = """
 import os, signal, sys
@@ -104,12 +104,14 @@ def test_who_has_a_process_is_not_spoken_of() -> None:
     assert not heard.said
 
 
+def test_without_a_ray_there_is_no_reason_and_no_error() -> None:
+    assert why_no_process() == "it has no process, and Ray does not say why"
+
+
 @pytest.mark.ray
 def test_the_reason_for_waiting_is_what_ray_says(ray_token: None) -> None:
     import ray
     from ray.util import placement_group, remove_placement_group
-
-    from orchestrator.execution.waiting import why_no_process
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
     try:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pages import Page
 
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.reporting.formats import duration, percent, score, spread
+from orchestrator.reporting.formats import duration, percent, score
 from orchestrator.reporting.report import write_reports
 from orchestrator.reporting.results import Result, collect
+from orchestrator.reporting.sweep_results import spread
 from trainable.base.text import LONGEST
 
 PROBE, K7 = f"{RUNS}/probe_M1_160", f"{RUNS}/finetune_K7_160"
