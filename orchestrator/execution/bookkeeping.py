@@ -13,7 +13,7 @@ from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stoppe
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.files import read_json
 from trainable.run.history import TrialHistory
-from trainable.run.kept_aside import placing
+from trainable.run.kept_aside import mark_as_own
 
 
 class StopNotes(NoEvents):
@@ -51,7 +51,7 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
         for folder in (training.run.checkpoints, *_confirmations(training)):
             shutil.rmtree(folder, ignore_errors=True)
         if replaced and training.identity is not None:  # the new results take the place of these
-            placing(training.run.out, training.identity)
+            mark_as_own(training.run.out, training.identity)
 
 
 def _confirmations(step: TrainingStep) -> list[Path]:

@@ -31,7 +31,7 @@ from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes, Progress, digest, no_progress
 from trainable.data.tables import ImageTable
 from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
-from trainable.run.kept_aside import is_placing
+from trainable.run.kept_aside import is_marked
 from trainable.run.resumption import Note, checkpoint_notes, find_checkpoint
 
 Watch = Callable[[], AbstractContextManager[Progress]]
@@ -217,7 +217,7 @@ def _status(step: Step, manifest: dict[str, Any], notes: Sequence[Note]) -> tupl
 
 def _has_results_of_others(step: Step, lost: Sequence[str]) -> bool:
     """Whether result files lie there without a manifest that we have not begun to write (the runbook's own script)."""
-    begun = isinstance(step, TrainingStep) and is_placing(step.run)
+    begun = isinstance(step, TrainingStep) and is_marked(step.run)
     return len(lost) < len(result_files(step)) and not begun
 
 

@@ -19,8 +19,8 @@ folders by a process that is killed meanwhile."""
 def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
     """Move the result files of a folder into `earlier-<when>-<digest>` inside it, or `earlier-<n>`.
 
-    Nothing is moved where the manifest says that the run of `identity` made them, nor where that run has begun to put
-    its own results there (see `placing`). Files that no run of ours writes stay where they are.
+    Nothing is moved where the manifest says that the run of `identity` made them, nor where that run has marked
+    the folder's results as its own (see `mark_as_own`). Files that no run of ours writes stay where they are.
 
     Args:
         out: the folder of a run.
@@ -53,19 +53,19 @@ def _may_be_replaced(paths: RunPaths, identity: Identity | None) -> bool:
     return identity is not None and (identity in made_by or manifest.get("test") is False)
 
 
-def placing(out: Path, identity: Identity) -> None:
-    """Note that the run of `identity` puts its results into the folder from now on. A run that is killed meanwhile
-    finds some of them there, without a manifest, when it goes on."""
+def mark_as_own(out: Path, identity: Identity) -> None:
+    """Note that result files in the folder belong to the run of `identity`, with a manifest or without one: it is about
+    to put its own there, or to replace those that it has made before."""
     write_json(_marker(RunPaths(out)), {"identity": identity})
 
 
-def is_placing(paths: RunPaths) -> bool:
-    """Whether a run has begun to put its results there, or to replace those that it had made."""
+def is_marked(paths: RunPaths) -> bool:
+    """Whether some run has marked the result files in its folder as its own."""
     return _marker(paths).is_file()
 
 
 def _marker(paths: RunPaths) -> Path:
-    return paths.checkpoints / "placing.json"
+    return paths.checkpoints / "owner.json"
 
 
 def _record(file: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from trainable.base.files import write_json
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import digest
 from trainable.run.artifacts import write_results
-from trainable.run.kept_aside import keep_aside, placing
+from trainable.run.kept_aside import keep_aside, mark_as_own
 from trainable.run.trainer import Trainer
 
 OURS, OTHER = {"config": {"seed": 1}}, {"config": {"seed": 2}}
@@ -213,7 +213,7 @@ def test_killed_at_any_moment_the_next_run_finds_and_keeps_everything(
 
 
 def test_a_run_that_was_killed_while_placing_knows_its_own_files(tmp_path: Path) -> None:
-    placing(tmp_path, OURS)
+    mark_as_own(tmp_path, OURS)
     before = put(tmp_path, {"best.pt", "history.csv"})
     assert keep_aside(tmp_path, OURS) is None
     assert contents(tmp_path) == before
