@@ -153,7 +153,7 @@ def test_too_many_photos_that_cannot_be_read(root: Path, tmp_path: Path) -> None
     log = evaluate(ours, Blind(tmp_path), "faceapi_M1", "faceapi_M2")
     assert "15 of 133 test rows have an image that cannot be decoded" in log.failures["faceapi_M1"].message
     assert "--allow-corrupt" in log.failures["faceapi_M1"].message
-    assert log.ended == [("faceapi_M1", "failed"), ("faceapi_M2", "done")]
+    assert set(log.ended) == {("faceapi_M1", "failed"), ("faceapi_M2", "done")}
     step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
     tasks = FaceApiTasks(
         [step], ours, again := Blind(tmp_path), limit=1, events=log, stop=lambda: False, allow_corrupt=True
