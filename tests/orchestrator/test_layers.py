@@ -47,6 +47,7 @@ FLOORS = (
     "faceapi/node",
     "faceapi/python",
     "faceapi",
+    "orchestrator/statistics",
     "orchestrator/planning",
     "orchestrator/sweeps",
     "orchestrator/reporting",
