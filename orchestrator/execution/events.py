@@ -19,7 +19,14 @@ class RunEvents(Protocol):
         """The work has begun, or goes on after a pause or a failure."""
 
     def epoch(self, name: str, row: Mapping[str, Any]) -> None:
-        """A training has finished an epoch; `row` holds the values of history.csv and `epochs`, their number in all."""
+        """A training has finished an epoch; `row` is what `JobStepper.step` returned: the values of history.csv,
+        `epochs` (their number in all), and the history of all epochs so far."""
+
+    def paused(self, name: str) -> None:
+        """A trial waits for others after an epoch; `started` tells when it goes on."""
+
+    def retried(self, name: str, failure: Failure) -> None:
+        """A training has failed and is tried again; `started` tells when it goes on."""
 
     def progress(self, name: str, done: int, rows: int) -> None:
         """An evaluation has finished `done` of its `rows`."""
@@ -52,6 +59,14 @@ class Listeners:
         for listener in self.listeners:
             listener.epoch(name, row)
 
+    def paused(self, name: str) -> None:
+        for listener in self.listeners:
+            listener.paused(name)
+
+    def retried(self, name: str, failure: Failure) -> None:
+        for listener in self.listeners:
+            listener.retried(name, failure)
+
     def progress(self, name: str, done: int, rows: int) -> None:
         for listener in self.listeners:
             listener.progress(name, done, rows)
@@ -79,6 +94,12 @@ class NoEvents:
         pass
 
     def epoch(self, name: str, row: Mapping[str, Any]) -> None:
+        pass
+
+    def paused(self, name: str) -> None:
+        pass
+
+    def retried(self, name: str, failure: Failure) -> None:
         pass
 
     def progress(self, name: str, done: int, rows: int) -> None:

@@ -62,6 +62,7 @@ def run_steps(
         todo = [planner.identify(step) for step in todo]
         stop = threading.Event()
         with open_executor(planner.paths.logs, hardware.address) as executor, make_view(executor.terminal) as view:
+            view.log = executor.log
             view.say(f"Ray's log: {executor.log}")
             view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
             images = None if hardware.plain else _images(todo, planner)

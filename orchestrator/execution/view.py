@@ -1,9 +1,10 @@
-"""The interface to whoever shows a run to the user (the command line's progress bars, or nothing)."""
+"""The interface to whoever shows a run to the user (the command line's rows or lines, or nothing)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TextIO
 
 from orchestrator.execution.events import RunEvents
@@ -12,9 +13,10 @@ from trainable.base.errors import Failure
 
 
 class RunView(RunEvents, Protocol):
-    """Shows a run, and remembers the failures by name."""
+    """Shows a run, and remembers the failures by name. `log` is the file where libraries say more of a failure."""
 
     failures: dict[str, Failure]
+    log: Path
 
     def add(self, steps: Sequence[Step], unchosen: Collection[str] = ()) -> None:
         """Announce work. `unchosen` are the names that trials still to be chosen will have."""

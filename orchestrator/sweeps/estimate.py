@@ -38,21 +38,25 @@ def planned_trials(sweep: Sweep) -> list[Trial]:
 
 
 def sweep_load(sweep: Sweep) -> Load:
-    """The work that is left of a sweep.
+    """The work that is left of a sweep."""
+    return sum((Load(1, ends, _images(trial, ends)) for trial, ends in planned_ends(sweep)), Load())
+
+
+def planned_ends(sweep: Sweep) -> list[tuple[Trial, int]]:
+    """The trials that are to do, and the epochs after which each is expected to end.
 
     With halving, as many trials end at each rung as the policy says. The median rule and ASHA may stop any number of
     trials, so none is counted as stopped.
     """
     todo = [trial for trial in planned_trials(sweep) if trial.to_do]
     judged = len(sweep.members) + sweep.unchosen - 1
-    load = Load()
-    if sweep.default in todo:
+    ends = []
+    if isinstance(sweep.default, Trial) and sweep.default in todo:
         todo.remove(sweep.default)
-        load += Load(1, sweep.default.config.epochs, _images(sweep.default, sweep.default.config.epochs))
+        ends.append((sweep.default, sweep.default.config.epochs))
     for place, trial in enumerate(sorted(todo, key=lambda trial: trial.status != "interrupted")):
-        ends = _last_epoch(trial, place, judged, sweep)
-        load += Load(1, ends, _images(trial, ends))
-    return load
+        ends.append((trial, _last_epoch(trial, place, judged, sweep)))
+    return ends
 
 
 def confirmation_load(sweep: Sweep) -> Load:
