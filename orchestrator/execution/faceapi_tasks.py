@@ -29,7 +29,7 @@ from trainable.base.files import read_json, write_json, write_text
 from trainable.cache.hashes import digest
 from trainable.data.tables import ImageTable
 from trainable.feed.corrupt import check_corrupt
-from trainable.run.manifest import environment
+from trainable.run.manifest import artifact_digests, environment
 
 ROWS_PER_SHARD = 64
 """Fixed, so that the shards of an interrupted run fit the next one whatever its cluster is."""
@@ -192,6 +192,7 @@ def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) ->
         "identity": step.identity,
         "csvs": {"test": str(split.table.csv)},
         "rows": {"test": len(split.table)},
+        "artifacts": artifact_digests([step.csv]),
         "unreadable_images": unreadable,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(sum(result.seconds for result in results), 3),

@@ -13,6 +13,7 @@ from trainable.base.paths import PREDS_COLUMNS, RunPaths
 from trainable.run.checkpoints import save_torch
 from trainable.run.history import HISTORY_COLUMNS
 from trainable.run.kept_aside import keep_aside, mark_as_own
+from trainable.run.manifest import artifact_digests
 
 
 def write_results(
@@ -58,7 +59,7 @@ def _put_in_place(new: RunPaths, paths: RunPaths, manifest: dict[str, Any]) -> s
     if kept is not None:
         note = f"earlier results of other data, configuration or another program are kept in {kept.name}"
         manifest = {**manifest, "notes": [*manifest.get("notes", []), note]}
-    write_json(new.manifest, manifest)
+    write_json(new.manifest, {**manifest, "artifacts": artifact_digests(new.results)})
     mark_as_own(paths.out, manifest["identity"])
     paths.manifest.unlink(missing_ok=True)
     for source, target in zip((*new.results, new.manifest), (*paths.results, paths.manifest), strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainable.base.config import RunSpec
+from trainable.cache.digests import file_digest
 from trainable.data.tables import ImageTable
 from trainable.run.allocator import uses_jemalloc
 from trainable.run.identity import Identity
@@ -60,7 +61,13 @@ def manifest_of(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **durations(state.history, test_seconds),
         **environment(),
+        "processor": {**environment()["processor"], "instructions": _instructions()},
     }
+
+
+def artifact_digests(files: Iterable[Path]) -> dict[str, str]:
+    """The name and the hex SHA-256 of each of the files that is there, by which `verify` knows them again."""
+    return {file.name: file_digest(file) for file in files if file.is_file()}
 
 
 def durations(history: Sequence[Mapping[str, Any]], test_seconds: float) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def durations(history: Sequence[Mapping[str, Any]], test_seconds: float) -> dict
 
 @functools.cache
 def environment() -> dict[str, Any]:
-    """Versions of the packages that decide numbers, this project's commit, host and platform."""
+    """Versions of the packages that decide numbers, this project's commit, host, platform and processor."""
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -88,6 +95,7 @@ def environment() -> dict[str, Any]:
         "git_commit": _commit(),
         "host": platform.node(),
         "platform": platform.platform(),
+        "processor": {"model": _processor_model()},
     }
 
 
@@ -101,3 +109,20 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
+
+
+def _processor_model() -> str:
+    """The product name of the CPU where Linux tells it, else what the platform calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def _instructions() -> str:
+    """The instruction sets of the CPU that PyTorch has chosen its code for, such as AVX2: others round differently."""
+    import torch  # loaded already by the run that ends here; the planner reads manifests without it
+
+    return str(torch.backends.cpu.get_cpu_capability())
