@@ -10,12 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.statistics.proportions import Agreement
-from orchestrator.statistics.resampling import RESAMPLES, SEED
-from orchestrator.statistics.values import LEVEL, Difference
-
-MIN_DISAGREEMENTS = 10
-"""Fewer rows or persons on which the answers differ cannot tell two methods apart."""
+from orchestrator.statistics.bootstrap import intervals_or_reasons, percentile_ends
+from orchestrator.statistics.evidence import difference_reasons
+from orchestrator.statistics.proportions import Agreement, mcnemar
+from orchestrator.statistics.resampling import RESAMPLES, SEED, draw, units
+from orchestrator.statistics.scores import (
+    SCORES,
+    Margins,
+    all_scores,
+    check_classes,
+    confusion_counts,
+    margins,
+    one_hot,
+)
+from orchestrator.statistics.values import IDENTICAL, LEVEL, Difference, Estimate, Interval, NoInterval
 
 
 @dataclass(frozen=True)
@@ -71,4 +79,64 @@ def compare_paired(
     Raises:
         ValueError: shapes that do not fit, no integers, or a class out of range.
     """
-    raise NotImplementedError
+    check_classes(true, candidate, len(classes))
+    check_classes(true, reference, len(classes))
+    truth, one, other = (one_hot(labels, len(classes)) for labels in (true, reference, candidate))
+    forth, back = (
+        units(np.concatenate([truth, a, truth * a, b, truth * b], 1), groups) for a, b in ((one, other), (other, one))
+    )
+    before, after = (margins(confusion_counts(true, labels, len(classes))) for labels in (reference, candidate))
+    grouped, identical = groups is not None, bool((reference == candidate).all())
+    reasons = difference_reasons(forth, *_both(forth.sums), classes, grouped)
+    found: Sequence[Interval | NoInterval] = [NoInterval(IDENTICAL if identical else reason) for reason in reasons]
+    if not identical and not all(reasons):
+        # Half of the draws with either method first, so that exchanging the two turns the interval round exactly.
+        halves = [draw(of, _difference, max(1, resamples // 2), seed) for of in (forth, back)]
+        ends = percentile_ends(np.concatenate([halves[0], -halves[1]]), int(forth.sizes.sum()), level)
+        found = intervals_or_reasons(ends, reasons, grouped, level)
+    scores = [all_scores(each).tolist() for each in (before, after)]
+    differences = [
+        Difference(r, c, Estimate(c - r, each), identical) for r, c, each in zip(*scores, found, strict=True)
+    ]
+    agreement = _agreement(reference == true, candidate == true)
+    return _comparison(differences, before.support, classes, int(forth.sizes.sum()), agreement, grouped)
+
+
+def _comparison(
+    differences: Sequence[Difference],
+    support: np.ndarray,
+    classes: Sequence[str],
+    units: int,
+    agreement: Agreement,
+    grouped: bool,
+) -> PairedComparison:
+    by_class = differences[len(SCORES) :]
+    _, recall, f1 = (by_class[i * len(classes) : (i + 1) * len(classes)] for i in range(3))
+    return PairedComparison(
+        n=int(support.sum()),
+        units=units,
+        grouped=grouped,
+        scores=dict(zip(SCORES, differences, strict=False)),
+        class_f1=dict(zip(classes, f1, strict=True)),
+        class_recall=dict(zip(classes, recall, strict=True)),
+        support=dict(zip(classes, support.tolist(), strict=True)),
+        agreement=agreement,
+        mcnemar_p=None if grouped else mcnemar(agreement),
+    )
+
+
+def _agreement(reference: np.ndarray, candidate: np.ndarray) -> Agreement:
+    """Count the rows (n,) by which of the two is right."""
+    pairs = ((reference, candidate), (reference, ~candidate), (~reference, candidate), (~reference, ~candidate))
+    return Agreement(*(int((one & other).sum()) for one, other in pairs))
+
+
+def _both(sums: np.ndarray) -> tuple[Margins, Margins]:
+    """The margins (r, C) of the reference and of the candidate in the sums (r, 5C)."""
+    support, answers, hits, other_answers, other_hits = np.split(sums, 5, axis=-1)
+    return Margins(support, answers, hits), Margins(support, other_answers, other_hits)
+
+
+def _difference(sums: np.ndarray) -> np.ndarray:
+    reference, candidate = _both(sums)
+    return all_scores(candidate) - all_scores(reference)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.statistics.values import LEVEL
-
 RESAMPLES = 2000
 """Draws for an interval."""
 SEED = 1337
@@ -52,7 +50,7 @@ def units(rows: np.ndarray, groups: np.ndarray | None = None) -> Units:
     """Collect rows into units.
 
     Args:
-        rows: (n, W) numbers, what each row adds to the sums.
+        rows: (n, W) integers, what each row adds to the sums.
         groups: (n,) the group of each row, for example a person; None for rows that are units themselves.
     """
     if groups is not None:
@@ -71,17 +69,6 @@ def draw(of: Units, statistic: Statistic, resamples: int = RESAMPLES, seed: int 
     for begin in range(0, resamples, step):
         found.append(statistic(_weights(of.sizes, min(step, resamples - begin), generator) @ of.sums))
     return np.concatenate(found)
-
-
-def percentile_ends(draws: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the middle 95 % of draws (resamples, S), each (S,).
-
-    Both ends are draws and not values between two draws: no end is outside the range of a figure, and minus the draws
-    gives minus the ends to the last bit.
-    """
-    ordered = np.sort(draws, axis=0)
-    outside = int((1 - level) / 2 * len(ordered))
-    return ordered[outside], ordered[-1 - outside]
 
 
 def _weights(sizes: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:

@@ -15,8 +15,6 @@ NO_CLASS = -1
 """The number of an answer that is none of the classes."""
 SCORES = ("accuracy", "macro_f1", "balanced_accuracy", "cohen_kappa")
 """The scores of a whole data set, by the names of their functions below."""
-CLASS_SCORES = ("precision", "recall", "f1")
-"""The scores of a single class, by the names of their functions below."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,11 @@ def all_scores(of: Margins) -> np.ndarray:
     """The scores of SCORES, then each class's precision, each recall and each F1: (..., 4 + 3C) float64."""
     whole = np.stack([accuracy(of), macro_f1(of), balanced_accuracy(of), cohen_kappa(of)], -1)
     return np.concatenate([whole, precision(of), recall(of), f1(of)], -1)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """(n, C) int64, 1 in the column of each row's class; a row of zeros for NO_CLASS."""
+    return (labels[:, None] == np.arange(classes)).astype(np.int64)
 
 
 def numbered(labels: Sequence[str | None], classes: Sequence[str]) -> np.ndarray:

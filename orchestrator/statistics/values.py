@@ -9,6 +9,8 @@ LEVEL = 0.95
 """The part of the intervals that is to hold the true value."""
 ROUNDING = 1e-9
 """Differences of scores below this are rounding, not a difference."""
+IDENTICAL = "identical predictions"
+"""The reason where two methods gave the same answer on every row."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,6 @@ class Difference:
 
     @property
     def reason(self) -> str:
-        """Why there is no verdict, or "identical predictions"; "" where the interval decides."""
+        """Why there is no verdict, or IDENTICAL; "" where the interval decides."""
         interval = self.difference.interval
         return interval.reason if isinstance(interval, NoInterval) else ""
