@@ -10,17 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.statistics.comparison import PairedComparison
-from orchestrator.statistics.joining import FaceRows, Join
+import numpy as np
+
+from orchestrator.statistics.comparison import PairedComparison, compare_paired
+from orchestrator.statistics.evaluation import evaluate
+from orchestrator.statistics.joining import FaceRows, Join, join_faces
+from orchestrator.statistics.scores import NO_CLASS, numbered
 from orchestrator.statistics.values import LEVEL, Estimate
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The rows of a CSV and a method's answers; None where the method did not find the face."""
+    """The rows of a CSV and a method's answers; None where the method did not find the face.
+
+    Raises:
+        ValueError: there are not as many answers as rows.
+    """
 
     rows: FaceRows
     predicted: Sequence[str | None]
+
+    def __post_init__(self) -> None:
+        if len(self.predicted) != len(self.rows):
+            raise ValueError(f"{len(self.predicted)} answers to {len(self.rows)} rows")
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,37 @@ def compare_with_detector(
         level: of the intervals.
 
     Raises:
-        ValueError: columns that are not equally long, or a true label of a joined row that is none of the classes.
+        ValueError: not as many groups as rows, or the label of a joined row is none of the classes.
     """
-    raise NotImplementedError
+    if groups is not None and len(groups) != len(candidate.rows):
+        raise ValueError(f"{len(groups)} groups for {len(candidate.rows)} rows")
+    join = join_faces(reference.rows, candidate.rows)
+    labels = [candidate.rows.labels[row] for row in join.right]
+    answers = [reference.predicted[row] for row in join.left], [candidate.predicted[row] for row in join.right]
+    true, before, after = (numbered(each, classes) for each in (labels, *answers))
+    if (true == NO_CLASS).any():
+        label = labels[int(np.argmax(true == NO_CLASS))]
+        raise ValueError(f"the label {label!r} is none of the classes {', '.join(classes)}")
+    persons = None if groups is None else np.array([groups[row] for row in join.right])
+    found = np.array([each is not None for each in answers[0]], bool)
+
+    def compare(rows: np.ndarray) -> PairedComparison | None:
+        of_rows = None if persons is None else persons[rows]
+        return (
+            compare_paired(true[rows], before[rows], after[rows], classes, of_rows, level=level) if any(rows) else None
+        )
+
+    return DetectorComparison(
+        join=join,
+        coverage=_share(found, persons, level),
+        matched=compare(found),
+        all_rows=compare(np.ones(len(true), bool)),
+        other_answers=int((found & (before == NO_CLASS)).sum()),
+    )
+
+
+def _share(found: np.ndarray, groups: np.ndarray | None, level: float) -> Estimate:
+    """The share of rows that were found (n,): the accuracy of one class, of which an unfound row is no answer."""
+    return evaluate(
+        np.zeros(len(found), np.int64), np.where(found, 0, NO_CLASS), ("found",), groups, level=level
+    ).accuracy

@@ -6,8 +6,9 @@ number is NO_CLASS, and it is wrong whatever the row's class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 
@@ -114,9 +115,13 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def numbered(labels: Sequence[str | None], classes: Sequence[str]) -> np.ndarray:
-    """The class numbers of labels, (n,) int64; NO_CLASS for None and for a label that is none of the classes."""
-    numbers: Mapping[str | None, int] = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers.get(label, NO_CLASS) for label in labels], np.int64)
+    """The class numbers of labels, (n,) int64; NO_CLASS for None and for a label that is none of the classes.
+
+    Labels are compared in Unicode NFC.
+    """
+    numbers = {normalize("NFC", name): number for number, name in enumerate(classes)}
+    known = {label: numbers.get(normalize("NFC", label), NO_CLASS) for label in set(labels) if label is not None}
+    return np.array([NO_CLASS if label is None else known[label] for label in labels], np.int64)
 
 
 def check_classes(true: np.ndarray, predicted: np.ndarray, classes: int) -> None:
