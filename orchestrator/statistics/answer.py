@@ -94,7 +94,7 @@ def answer(question: Question) -> str:
     best = min(findings, key=lambda each: (order.index(each.verdict), -each.difference.difference.value))
     remarks = [
         *_contradictions(best, question.baseline),
-        *_others([each for each in findings if each is not best]),
+        *_others([each for each in findings if each is not best], question.baseline),
         *_without_result(question.candidates),
         *_doubts(best),
     ]
@@ -158,27 +158,27 @@ def _contradictions(best: _Finding, baseline: str) -> list[str]:
     found = _on_found_faces(best)
     if found and found.verdict is not best.verdict:
         faces = f"the {found.compared.n:,} faces that {baseline} found"
-        said.append(f"on {faces} {_short(found, 'it')} ({_figures(found)})")
+        said.append(f"on {faces} {_short(found.verdict, 'it')} ({_figures(found)})")
     return said
 
 
-def _others(findings: Sequence[_Finding]) -> list[str]:
+def _others(findings: Sequence[_Finding], baseline: str) -> list[str]:
     """The verdicts of the other candidates, those with the same one together."""
     said = []
     for verdict in Verdict:
         same = [each for each in findings if each.verdict is verdict]
         if same:
-            said.append(_short(same[0], _listed([each.candidate.name for each in same]), len(same)))
-    return [", ".join(said)] if said else []
+            names = _listed([each.candidate.name for each in same])
+            said.append(f"{_short(verdict, names, len(same))}{', too' if verdict is Verdict.BETTER else ''}")
+    return [f"compared with {baseline} {', '.join(said)}"] if said else []
 
 
-def _short(finding: _Finding, names: str, number: int = 1) -> str:
-    verb = "is" if number == 1 else "are"
-    if finding.verdict is Verdict.NO_DIFFERENCE:
+def _short(verdict: Verdict, names: str, number: int = 1) -> str:
+    if verdict is Verdict.NO_DIFFERENCE:
         return f"no difference is shown for {names}"
-    if finding.verdict is Verdict.CANNOT_TELL:
-        return f"for {names} it cannot be told"
-    return f"{names} {verb} {finding.verdict}"
+    if verdict is Verdict.CANNOT_TELL:
+        return f"it cannot be told for {names}"
+    return f"{names} {'is' if number == 1 else 'are'} {verdict}"
 
 
 def _without_result(candidates: Sequence[Candidate]) -> list[str]:

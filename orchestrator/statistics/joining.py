@@ -1,33 +1,35 @@
 """Which row of one CSV shows the same face as which row of another?
 
 FaceAPI reads photos and MobileNet crops, so their CSVs name other files (docs/data.md). No column says which crop was
-cut from which photo, so this is found out from what both CSVs have:
+cut from which photo, so this is found out from what both CSVs have, in two ways, of which the one counts that joins
+more rows:
 
-1. The name. `crops/test_M1/00017.jpg` and `photos/test_M1/00017.png` agree in the file's name without its ending, and
-   in a folder. Names are compared with two folders first, then with one, then without.
-2. The face's box in the photo, where rows share a name, as two faces in one photo do.
-3. The box alone, where no name of one CSV occurs in the other.
+- By name. `crops/test_M1/00017.jpg` and `photos/test_M1/00017.png` agree in the file's name without its ending, and in
+  a folder. Names are compared with two folders first, then with one, then without. Crops and photos that were numbered
+  independently have the same names, too, but then the labels seldom agree: such names are no guide. Where rows share a
+  name, as two faces in one photo do, the label and the face's box in the photo are compared, too.
+- By the box and the label alone.
 
-A pair is joined only if it is the only one possible and both rows have the same label. Where both have boxes, the boxes
-must overlap: crops and photos that were numbered independently have the same names for other faces.
+A pair is joined only if it is the only one possible, and if both rows have the same label.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cached_property
+from unicodedata import normalize
 
 import numpy as np
 
 Box = tuple[float, float, float, float]
-Key = tuple[object, ...]
+Pairs = dict[int, int]
+"""The row of the right CSV for a row of the left one."""
 DEPTHS = (3, 2, 1)
 """How many parts of a path are compared, the file's name included."""
-SAME_BOX = 0.5
-"""Boxes with a smaller IoU are of different faces."""
+AGREEMENT = 0.9
+"""Of the rows that share a name this share at least must share the label, or the names are no guide."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,21 @@ class FaceRows:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @cached_property
+    def names(self) -> list[tuple[str, ...]]:
+        """The last parts of each path, the longest of DEPTHS, in Unicode NFC and without the ending of the file."""
+        return [_name(path) for path in self.paths]
+
+    def keys(self, depth: int, *columns: Sequence[Hashable]) -> list[Hashable]:
+        """The last `depth` parts of each row's name, and its values in the columns."""
+        names = [name[-depth:] if depth else () for name in self.names]
+        return list(zip(names, *columns, strict=True))
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The labels in Unicode NFC."""
+        return [normalize("NFC", label) for label in self.labels]
+
 
 @dataclass(frozen=True)
 class Join:
@@ -67,7 +84,6 @@ class Join:
         right_rows: number of rows in the right CSV.
         ambiguous: not joined, because more than one pair is possible.
         other_label: not joined, because the row of that name has another label.
-        other_box: not joined, because the row of that name has another box.
     """
 
     left: np.ndarray
@@ -76,7 +92,6 @@ class Join:
     right_rows: int
     ambiguous: int = 0
     other_label: int = 0
-    other_box: int = 0
 
     @property
     def joined(self) -> int:
@@ -96,74 +111,70 @@ class Join:
         """
         if self.complete:
             return f"All {self.joined:,} {left} were joined with their {right}."
-        unknown = self.left_rows - self.joined - self.ambiguous - self.other_label - self.other_box
-        counts = (self.ambiguous, self.other_label, self.other_box, unknown)
-        whys = ("fit more than one", "have another label there", "have another box there", "have no counterpart")
-        reasons = ", ".join(f"{count:,} {why}" for count, why in zip(counts, whys, strict=True) if count)
+        alone = self.left_rows - self.joined - self.ambiguous - self.other_label
+        counts = {"fit more than one": self.ambiguous, "have another label there": self.other_label}
+        counts["have no certain counterpart"] = alone
+        reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
         said = f"{self.joined:,} of {self.left_rows:,} {left} were joined with one of {self.right_rows:,} {right}"
         return f"{said}; of the others {reasons}." if reasons else f"{said}."
 
 
 def join_faces(left: FaceRows, right: FaceRows) -> Join:
     """Join two CSVs by the names of their images, their boxes and labels; a row has at most one partner."""
-    boxed = left.boxes is not None and right.boxes is not None
-    left_names, right_names = ([_tail(path, 1) for path in rows.paths] for rows in (left, right))
-    met = set(left_names) & set(right_names)
-    pairs: dict[int, int] = {}
-    for depth in DEPTHS if met or not boxed else (0,):
-        for with_box in (False, True) if boxed and depth else (boxed,):
-            _add_pairs(pairs, _keys(left, depth, with_box), _keys(right, depth, with_box))
-    other_box = {row for row in pairs if not _same_box(left, row, right, pairs[row])}
-    pairs = {row: partner for row, partner in pairs.items() if row not in other_box}
-    rest = set(range(len(left))) - set(pairs) - other_box
-    free = set(range(len(right))) - set(pairs.values())
-    deepest = 1 if met else 0
-    keys, others = _keys(left, deepest, not met), _keys(right, deepest, not met)
-    possible = {others[row] for row in free}
-    ambiguous = {row for row in rest if keys[row] in possible}
-    free_names = {right_names[row] for row in free}
-    other_label = {row for row in rest - ambiguous if left_names[row] in free_names}
+    by_name, by_box = _by_name(left, right), _by_box(left, right)
+    pairs = by_box if len(by_box) > len(by_name) else by_name
     found = np.array(sorted(pairs.items()), np.int64).reshape(-1, 2)
-    counts = (len(ambiguous), len(other_label), len(other_box))
-    return Join(found[:, 0], found[:, 1], len(left), len(right), *counts)
+    return Join(found[:, 0], found[:, 1], len(left), len(right), *_unjoined(left, right, pairs))
 
 
-def _add_pairs(pairs: dict[int, int], left: Sequence[Key], right: Sequence[Key]) -> None:
-    """Add the pairs of rows whose key no other row of either side has, where neither has a partner yet."""
-    rows, taken = _rows_by_key(right), set(pairs.values())
-    for key, (first, *more) in _rows_by_key(left).items():
-        partners = rows.get(key, [])
-        if not more and len(partners) == 1 and first not in pairs and partners[0] not in taken:
-            pairs[first] = partners[0]
+def _unjoined(left: FaceRows, right: FaceRows, pairs: Pairs) -> tuple[int, int]:
+    """How many left rows have no partner because several pairs are possible, and because of another label."""
+    taken = set(pairs.values())
+    rest = [row for row in range(len(left)) if row not in pairs]
+    free = [row for row in range(len(right)) if row not in taken]
+    wanted = Counter((left.names[row][-1], left.classes[row]) for row in rest)
+    offered = Counter((right.names[row][-1], right.classes[row]) for row in free)
+    names = {name for name, _ in offered}
+    ambiguous = sum(count for key, count in wanted.items() if offered[key] and count + offered[key] > 2)
+    other_label = sum(count for key, count in wanted.items() if not offered[key] and key[0] in names)
+    return ambiguous, other_label
 
 
-def _rows_by_key(keys: Sequence[Key]) -> dict[Key, list[int]]:
-    rows: dict[Key, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        rows[key].append(row)
-    return rows
+def _by_name(left: FaceRows, right: FaceRows) -> Pairs:
+    pairs: Pairs = {}
+    for depth in DEPTHS:
+        same_name = _unique_pairs(left.keys(depth), right.keys(depth))
+        same_label = {row: other for row, other in same_name.items() if left.classes[row] == right.classes[other]}
+        if len(same_label) < AGREEMENT * len(same_name):
+            continue
+        _add(pairs, same_label)
+        _add(pairs, _unique_pairs(left.keys(depth, left.classes), right.keys(depth, right.classes)))
+        if left.boxes is not None and right.boxes is not None:
+            keys = (left.keys(depth, left.classes, left.boxes), right.keys(depth, right.classes, right.boxes))
+            _add(pairs, _unique_pairs(*keys))
+    return pairs
 
 
-def _keys(rows: FaceRows, depth: int, with_box: bool) -> list[Key]:
-    """Each row's label and the last `depth` parts of its path, and its box where asked for."""
-    boxes: Sequence[Box | None] = rows.boxes if with_box and rows.boxes is not None else [None] * len(rows)
-    labels = [unicodedata.normalize("NFC", label) for label in rows.labels]
-    paths = [_tail(path, depth) for path in rows.paths]
-    return list(zip(paths, labels, boxes, strict=True))
-
-
-def _tail(path: str, depth: int) -> tuple[str, ...]:
-    """The last `depth` parts of a path, composed (Unicode NFC) and without the ending of the file's name."""
-    whole = PurePosixPath(unicodedata.normalize("NFC", path).replace("\\", "/"))
-    return whole.with_suffix("").parts[-depth:] if depth else ()
-
-
-def _same_box(left: FaceRows, row: int, right: FaceRows, partner: int) -> bool:
-    """Whether the boxes overlap by SAME_BOX at least; True where a side has none."""
+def _by_box(left: FaceRows, right: FaceRows) -> Pairs:
     if left.boxes is None or right.boxes is None:
-        return True
-    one, two = left.boxes[row], right.boxes[partner]
-    width, height = (min(one[2 + i], two[2 + i]) - max(one[i], two[i]) for i in (0, 1))
-    both = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, two))
-    return one == two or both >= SAME_BOX * (areas - both) > 0
+        return {}
+    return _unique_pairs(left.keys(0, left.classes, left.boxes), right.keys(0, right.classes, right.boxes))
+
+
+def _add(pairs: Pairs, more: Pairs) -> None:
+    """Add the pairs of which neither row has a partner yet."""
+    taken = set(pairs.values())
+    pairs |= {row: other for row, other in more.items() if row not in pairs and other not in taken}
+
+
+def _unique_pairs(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairs:
+    """The rows whose keys are equal, where no other row of either side has the same key."""
+    once = {key for key, count in Counter(right).items() if count == 1}
+    rows = {key: row for row, key in enumerate(right) if key in once}
+    alone = {key for key, count in Counter(left).items() if count == 1}
+    return {row: rows[key] for row, key in enumerate(left) if key in alone and key in rows}
+
+
+def _name(path: str) -> tuple[str, ...]:
+    *folders, file = normalize("NFC", path).replace("\\", "/").split("/")
+    return (*folders, file.rpartition(".")[0] or file)[-max(DEPTHS) :]
