@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 from benchmarks.harness import Bench, Row, peer, timed
 
@@ -40,9 +39,7 @@ def sixteen_probes(bench: Bench, batch: int) -> list[Row]:
 
 def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     """The peer's learning rates, a decade either way, as so many experiments of one `run-all`."""
-    from rich.console import Console
-
-    from orchestrator.cli.progress import ProgressView
+    from orchestrator.cli.look import Look
     from orchestrator.execution.hardware import Hardware
     from orchestrator.execution.runner import run_steps
     from orchestrator.planning.inputs import check_inputs
@@ -59,10 +56,7 @@ def run(project: Path, weights: Path, out: Path, batch: int) -> None:
     settings = Settings(Recipe(batch=batch, weights=str(weights)))
     planner = Planner(check_inputs(probes, settings, paths), settings, paths)
 
-    def make_view(terminal: TextIO) -> ProgressView:
-        return ProgressView(Console(file=terminal), verbose=False)
-
-    outcome = run_steps(planner.plan(probes), [], planner, Hardware(), make_view)
+    outcome = run_steps(planner.plan(probes), [], planner, Hardware(), Look("text", False).make_view([], planner))
     assert not outcome.failures, outcome.failures
 
 

@@ -23,6 +23,7 @@ from trainable.data.spelling import spelled
 RUN, TRAINING, SWEEP, MACHINE, FACEAPI = (
     Group(title, sort_key=place) for place, title in enumerate(("Run", "Training", "Sweep", "Machine", "FaceAPI"))
 )
+LOG_FORMATS = ("auto", "text", "json")
 SPACES_HELP = "lr, lr-grid, recipe, or FILE.py:NAME, a dict in ray.tune's syntax."
 
 Only = Annotated[
@@ -32,7 +33,16 @@ Only = Annotated[
     ),
 ]
 Fresh = Annotated[bool, flag("Run again what is done already.", group=RUN)]
-Verbose = Annotated[bool, flag("A line an epoch.", group=RUN)]
+Verbose = Annotated[bool, flag("A line an epoch, also where a terminal shows rows.", group=RUN)]
+LogFormat = Annotated[
+    str,
+    option(
+        "text (a line an event) or json (docs/progress.md). Default: rows on a terminal, else text.",
+        choices=LOG_FORMATS,
+        show_default=False,
+        group=RUN,
+    ),
+]
 SweepSpace = Annotated[
     str | None, option(f"Sweep every MobileNet experiment too: {SPACES_HELP}", group=SWEEP, metavar="SPACE")
 ]

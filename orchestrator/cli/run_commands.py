@@ -6,14 +6,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
 from orchestrator.cli.hashing import hashing_bar
+from orchestrator.cli.look import Look
 from orchestrator.cli.options import (
     FaceApi,
     Fresh,
+    LogFormat,
     Machine,
     Only,
     Project,
@@ -47,6 +49,7 @@ from trainable.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from orchestrator.execution.runner import Outcome
+    from orchestrator.reporting.sweep_results import SweepResult
 
 
 def run_all(
@@ -55,6 +58,7 @@ def run_all(
     only: Only = (),
     fresh: Fresh = False,
     verbose: Verbose = False,
+    log_format: LogFormat = "auto",
     training: Training = Training(),
     sweep: SweepSpace = None,
     search: SweepSearch = SweepSearch(),
@@ -67,8 +71,9 @@ def run_all(
     hardware, options = machine.hardware, search.options(sweep, time_budget)
     set_environment(local=hardware.address is None)
     settings = Settings(training.recipe(), faceapi.settings)
-    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
-    return _run(steps, sweeps, planner, hardware, fresh=fresh, verbose=verbose)
+    look = Look(log_format, verbose)
+    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, look.console, fresh=fresh)
+    return _run(steps, sweeps, planner, hardware, look, fresh=fresh)
 
 
 def plan(
@@ -85,8 +90,8 @@ def plan(
     Takes those of run-all's options that say what runs."""
     options = search.options(sweep)
     settings = Settings(training.recipe(), faceapi.settings)
-    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, fresh=fresh)
     console = Terminal()
+    planner, steps, sweeps = _plan(project.paths, select(only), settings, options, console, fresh=fresh)
     print_plan(console, steps, running=is_running(planner.paths), more=remaining(sweeps, planner))
     todo = left_to_do(steps, sweeps)
     check_room(todo, planner, Hardware(), console)
@@ -105,6 +110,7 @@ def sweep(
     project: Project = Project(),
     fresh: Fresh = False,
     verbose: Verbose = False,
+    log_format: LogFormat = "auto",
     training: Training = Training(),
     space: Space = "lr",
     search: SweepSearch = SweepSearch(),
@@ -120,8 +126,9 @@ def sweep(
     faceapi = [e.name for e in chosen if not e.trains]
     if faceapi:
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
-    planner, _, sweeps = _plan(project.paths, chosen, settings, options, fixed=False, fresh=fresh)
-    return _run([], sweeps, planner, hardware, fresh=fresh, verbose=verbose)
+    look = Look(log_format, verbose)
+    planner, _, sweeps = _plan(project.paths, chosen, settings, options, look.console, fixed=False, fresh=fresh)
+    return _run([], sweeps, planner, hardware, look, fresh=fresh)
 
 
 def _plan(
@@ -129,6 +136,7 @@ def _plan(
     experiments: Sequence[Experiment],
     settings: Settings,
     options: SweepOptions | None,
+    console: Console,
     *,
     fixed: bool = True,
     fresh: bool,
@@ -139,7 +147,7 @@ def _plan(
         fixed: the experiments themselves run too, and are the sweeps' defaults; else only where they are done.
     """
     inputs = check_inputs(experiments, settings, paths)
-    planner = Planner(inputs, settings, paths, partial(hashing_bar, Terminal()))
+    planner = Planner(inputs, settings, paths, partial(hashing_bar, console))
     steps = planner.plan(experiments, fresh=fresh)
     if options is None:
         return planner, steps, []
@@ -159,44 +167,46 @@ def _run(
     sweeps: Sequence[Sweep],
     planner: Planner,
     hardware: Hardware,
+    look: Look,
     *,
     fresh: bool,
-    verbose: bool,
 ) -> int:
-    console, todo = Terminal(), left_to_do(steps, sweeps)
+    console, todo = look.console, left_to_do(steps, sweeps)
     check_room(todo, planner, hardware, console)
     if wants_imagenet(todo):
         fetch_imagenet(console)
-    from orchestrator.cli.progress import ProgressView
     from orchestrator.execution.interrupts import hangups_held_back
     from orchestrator.execution.runner import run_steps
 
-    def make_view(terminal: TextIO) -> ProgressView:
-        look = Terminal(file=terminal, force_terminal=console.is_terminal, width=console.columns)
-        return ProgressView(look, verbose=verbose)
-
     preload = ["orchestrator.reporting.report"]
     with hangups_held_back():
+        make_view = look.make_view(sweeps, planner)
         outcome = run_steps(steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload)
-        _report_sweeps(sweeps, planner, console, alone=not steps)
-        if steps:
-            write_report(planner.paths, console, {name: failure.message for name, failure in outcome.failures.items()})
+        found = _report_sweeps(sweeps, planner, console, alone=not steps)
+        failures = {name: failure.message for name, failure in outcome.failures.items()}
+        results = write_report(planner.paths, console, failures) if steps else []
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
+    look.tell_results(results, found, planner.paths, outcome)
     return outcome.exit_code
 
 
-def _report_sweeps(sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool) -> None:
+def _report_sweeps(
+    sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool
+) -> Sequence[SweepResult]:
     """Files and tables of the sweeps; the page too where no experiment's table follows."""
-    if sweeps:
-        from orchestrator.cli.sweep_table import print_sweep
-        from orchestrator.reporting.sweep_results import sweep_result, write_sweep
+    if not sweeps:
+        return []
+    from orchestrator.cli.sweep_table import print_sweep
+    from orchestrator.reporting.sweep_results import sweep_result, write_sweep
 
-        for found in [sweep_result(sweep, planner) for sweep in sweeps]:
-            write_sweep(found, planner)
-            print_sweep(console, found)
-        if alone:
-            refresh_report(planner.paths)
-            say(console, f"report: {planner.paths.index}")
+    found = [sweep_result(sweep, planner) for sweep in sweeps]
+    for result in found:
+        write_sweep(result, planner)
+        print_sweep(console, result)
+    if alone:
+        refresh_report(planner.paths)
+        say(console, f"report: {planner.paths.index}")
+    return found
 
 
 def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
@@ -15,6 +15,9 @@ from orchestrator.planning.selection import select
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.command_line import flag, option, whole
 from trainable.base.errors import ConfigError, ExperimentError
+
+if TYPE_CHECKING:
+    from orchestrator.reporting.results import Result
 
 
 def report(*, project: Project = Project()) -> None:
@@ -99,8 +102,8 @@ def refresh_report(paths: ProjectPaths) -> None:
     write_reports(paths, collect(paths, {}))
 
 
-def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, str]) -> None:
-    """Print the table and write the files of reports/, from what is on disk.
+def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, str]) -> Sequence[Result]:
+    """Print the table and write the files of reports/, from what is on disk. Returns the results.
 
     Raises:
         ExperimentError: the files cannot be written; the table is printed.
@@ -116,3 +119,4 @@ def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, s
     except OSError as error:
         raise ExperimentError(f"{paths.reports}: cannot be written to ({error.strerror})") from error
     say(console, f"report: {paths.index}")
+    return results

@@ -42,6 +42,29 @@ def usable_memory(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | Non
     return most if 0 < most < 2**60 else None  # version 1 writes nearly 2**63 where there is none
 
 
+def memory_in_use(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | None:
+    """Bytes that the control group of this process fills and cannot give back at once; None where nobody counts.
+
+    Args:
+        process, groups: as for `usable_cpus`.
+    """
+    for folder in _folders("memory", process, groups):
+        for name in ("memory.current", "memory.usage_in_bytes"):
+            used = _numbers(folder / name)
+            if used:
+                return max(0, used[0] - _reclaimable(folder / "memory.stat"))
+    return None
+
+
+def _reclaimable(file: Path) -> int:
+    """Bytes of files that nobody has used lately."""
+    try:
+        values = dict(line.split() for line in file.read_text(encoding="utf-8").splitlines())
+        return int(values.get("total_inactive_file", values.get("inactive_file", 0)))  # version 1 has both
+    except (OSError, ValueError):
+        return 0
+
+
 def free_threads(process: Path = _PROCESS, groups: Path = _GROUPS) -> int | None:
     """How many threads this process and its children may still start, each process being one at least; None where
     nothing limits them.

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,16 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.event_lines import TextLines
+from orchestrator.cli.live_rows import LiveRows
+from orchestrator.cli.look import Look
 from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.progress import ProgressView
 from orchestrator.cli.summary_table import print_summary
 from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.planning.steps import FaceApiEvaluation
+from orchestrator.progress.state import RunState
+from orchestrator.progress.usage import Machine
 from orchestrator.reporting.results import Result
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.errors import Failure
@@ -34,6 +38,8 @@ HASTY = Patience(silent=0.1, still=2.0)
 
 ROOT = Path(__file__).resolve().parents[3]
 FACEAPI = EXPERIMENTS[0]
+EVALUATION = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), shards=Path())
+MACHINE = Machine()
 AWKWARD = st.text(st.sampled_from("[]:/\\=@abold기쁨😀\x1b\r\n\t\u202e")) | st.text() | st.sampled_from(
     ["[/y]", "[old]", ":100:", ":smile:", "[bold]x[/]", "\\[x]", "[link=file:///x]y[/link]", "[@click=f]x", "\x1b[31m"]
 )  # fmt: skip
@@ -97,19 +103,21 @@ def test_notes_below_the_table(text: str) -> None:
     assert out.getvalue().splitlines()[-1] == f"{FACEAPI.name}: {visible(text)}"
 
 
-@pytest.mark.parametrize("terminal", [False, True], ids=["lines", "bars"])
+@pytest.mark.parametrize("rows", [False, True], ids=["lines", "rows"])
 @given(text=AWKWARD)
-def test_a_failure_and_a_stopped_trial_in_the_progress(terminal: bool, text: str) -> None:
+def test_a_failure_and_a_stopped_trial_in_the_progress(rows: bool, text: str) -> None:
     out = io.StringIO()
-    look = Terminal(file=out, width=1000, force_terminal=terminal, color_system=None, _environ={"TERM": "xterm"})
-    step = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), shards=Path())
-    with ProgressView(look, verbose=True) as view:
-        view.add([step], ["probe_M1#1"])
+    look = Terminal(file=out, width=1000, force_terminal=rows, color_system=None, _environ={"TERM": "xterm"})
+    state = RunState()
+    printer = LiveRows(look, state, MACHINE, verbose=True) if rows else TextLines(look, state, MACHINE)
+    with ProgressView(state, printer) as view:
+        view.log = Path("the.log")
+        view.add([EVALUATION])
         view.started(FACEAPI.name)
         view.failed(FACEAPI.name, Failure(text))
         view.stopped("probe_M1#1", text, None)
     lines = [line.rstrip() for line in out.getvalue().replace("\x1b[2K", "").split("\n")]
-    for said in (f"{FACEAPI.name}: failed: {one_line(text)}", f"probe_M1#1: {one_line(text)}"):
+    for said in (f"{FACEAPI.name}: failed: {one_line(text)} (log: the.log)", f"probe_M1#1: {one_line(text)}"):
         assert [line for line in lines if said.rstrip() in line], lines
 
 
@@ -173,16 +181,19 @@ def test_every_console_of_the_command_line_is_a_terminal() -> None:
         assert "rich.markup" not in text and "from_markup" not in text, source
 
 
-def test_the_view_is_the_plain_one_on_a_dumb_terminal() -> None:
+def test_the_view_is_the_plain_one_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a terminal cannot move its cursor; rich would draw nothing at all."""
     out = io.StringIO()
-    look = Terminal(file=out, force_terminal=True, _environ={"TERM": "dumb"})
-    step = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), shards=Path())
-    with ProgressView(look, verbose=False) as view:
-        view.add([replace(step)])
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, for rich
+    monkeypatch.setenv("TERM", "dumb")
+    look = Look("auto", verbose=False)
+    with look.make_view([], None)(out) as view:
+        view.add([EVALUATION])
         view.started(FACEAPI.name)
         view.finished(FACEAPI.name)
-    assert out.getvalue().splitlines() == [f"{FACEAPI.name}: started", f"{FACEAPI.name}: done"]
+    said = [line.split(maxsplit=2)[2] for line in out.getvalue().splitlines()]
+    assert said == [f"{FACEAPI.name}: started", f"{FACEAPI.name}: done"]
 
 
 def test_who_is_waited_for_is_shown(tmp_path: Path) -> None:
@@ -190,7 +201,8 @@ def test_who_is_waited_for_is_shown(tmp_path: Path) -> None:
     out = io.StringIO()
     with Claims(tmp_path, Patience()) as holder:
         assert holder.take("0")
-        with ProgressView(Terminal(file=out, width=1000), verbose=False), Claims(tmp_path, HASTY) as claims:
+        lines = TextLines(Terminal(file=out, width=1000), RunState(), MACHINE)
+        with ProgressView(lines.state, lines), Claims(tmp_path, HASTY) as claims:
             claims.wait("0", lambda: None)
     assert f"s for process {os.getpid()} on " in out.getvalue()
     LOG.warning("after the run")
