@@ -52,6 +52,7 @@ FLOORS = (
     "orchestrator/sweeps",
     "orchestrator/reporting",
     "orchestrator/execution",
+    "orchestrator/verification",
     "orchestrator/progress",
     "orchestrator/demo",
     "orchestrator/cli",

@@ -1,0 +1,47 @@
+"""Work done again in a temporary folder, of which nothing is left afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import FaceApiEvaluation, Run
+from orchestrator.verification.evaluation import evaluate_again
+from orchestrator.verification.outcome import Again, Tell, Verification
+from orchestrator.verification.training import train_again
+from trainable.base.errors import Failure
+
+
+def do_again(
+    step: Run | FaceApiEvaluation, found: Verification, planner: Planner, epochs: int | None, tell: Tell
+) -> Again:
+    """Train or evaluate again, and compare with what is on disk.
+
+    Args:
+        step: identified, with a result.
+        found: how that result compares with what it recorded.
+        epochs: the most epochs of a training; None for all.
+        tell: is called after each epoch, or each part of an evaluation.
+    """
+    if why := _refusal(step, found):
+        return Again(refused=f"not done again: {why}")
+    with tempfile.TemporaryDirectory(prefix="emosweep-verify-", ignore_cleanup_errors=True) as folder:
+        try:
+            if isinstance(step, Run):
+                return train_again(step, planner, Path(folder), epochs, tell)
+            return evaluate_again(step, planner, Path(folder), tell)
+        except Exception as error:  # whatever one experiment raises, the others are done again
+            return Again(refused=f"could not be done again: {Failure.of(error).message}")
+
+
+def _refusal(step: Run | FaceApiEvaluation, found: Verification) -> str:
+    """Why numbers made again could not be compared with the result's; "" where they can."""
+    if found.record is None:
+        return "what it was made from is not known"
+    if found.inputs:
+        return "its inputs have changed"
+    device = found.record.get("device")
+    if isinstance(step, Run) and device != "cpu":
+        return f"it was made on {device}, and numbers of a GPU are not the same to the last bit"
+    return ""
