@@ -14,7 +14,7 @@ from orchestrator.planning.ray_environment import set_environment
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sampling import SAMPLES, Point, is_grid, points
 from search_spaces.quantiles import LAST, Space, choices, grid_values, is_domain, quantile
-from trainable.base.config import TrainConfig
+from trainable.base.config import LARGEST_SEED, TrainConfig
 from trainable.base.errors import ConfigError
 from trainable.cache.hashes import digest
 
@@ -44,7 +44,8 @@ def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> d
         defaults: experiment to its default configuration.
 
     Raises:
-        ConfigError: there is no such space, or it has an unknown parameter or a value that makes no run.
+        ConfigError: there is no such space, or it has an unknown parameter or a value that makes no run, or there are
+            no seeds to confirm with.
     """
     set_environment()  # Ray reads its environment when it is imported, by the next line or by a user's file
     from search_spaces.spaces import SPACES
@@ -59,6 +60,8 @@ def plan_spaces(defaults: Mapping[str, TrainConfig], options: SweepOptions) -> d
 
         spaces = dict.fromkeys(defaults, load_space(options.space, options.option))
     for name, default in defaults.items():
+        if default.seed + options.confirm > LARGEST_SEED:
+            raise ConfigError(f"--confirm {options.confirm}: no such number of seeds between --seed and {LARGEST_SEED}")
         list(configurations(name, default, spaces[name], options))
     return spaces
 

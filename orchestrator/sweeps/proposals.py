@@ -12,6 +12,7 @@ from orchestrator.sweeps.configurations import to_config
 from orchestrator.sweeps.policies import Policy
 from orchestrator.sweeps.sweep import Sweep, new_trial
 from orchestrator.sweeps.tpe import Tried, propose
+from trainable.base.seeds import derived_seed
 from trainable.cache.hashes import digest
 
 ATTEMPTS = 20
@@ -29,7 +30,7 @@ def next_trial(sweep: Sweep, policy: Policy, planner: Planner) -> Trial | None:
     known = {digest(member.config.identity()) for member in sweep.members}
     tried = [_tried(policy, member.name) for member in sweep.members]
     for attempt in range(ATTEMPTS):
-        point = propose(sweep.space, tried, default.seed + ATTEMPTS * len(tried) + attempt)
+        point = propose(sweep.space, tried, _seed(default.seed, len(tried), attempt))
         config = to_config(default, point, sweep.options)
         if digest(config.identity()) in known:
             continue
@@ -42,6 +43,11 @@ def next_trial(sweep: Sweep, policy: Policy, planner: Planner) -> Trial | None:
     sweep.log.add([], exhausted=True)
     sweep.unchosen = 0
     return None
+
+
+def _seed(seed: int, trial: int, attempt: int) -> int:
+    """The lower half of a derived seed: Optuna takes 32 bits."""
+    return derived_seed(seed, "tpe", trial, attempt) % 2**32
 
 
 def _tried(policy: Policy, name: str) -> Tried:

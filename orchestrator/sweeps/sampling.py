@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from search_spaces.quantiles import Space, grid_values, is_domain, quantile_function
+from trainable.base.seeds import derived_generator
 
 Search = Literal["sobol", "random"]
 Point = dict[str, Any]
@@ -25,7 +26,8 @@ def points(space: Space, num_samples: int, search: Search, seed: int) -> Iterato
     Args:
         search: "sobol" spreads the draws evenly over the space (scrambled Sobol points; Owen 1998): 16 samples are the
             space's first 16 points without the first, whose place the default takes. "random" draws independently.
-        seed: seed of the scrambling or the drawing.
+        seed: the experiment's; trial i of a random search has the generator (seed, "random", i), and the scrambling
+            of a Sobol search has (seed, "sobol").
     """
     drawn = {name: quantile_function(value) for name, value in space.items() if is_domain(value)}
     grids = {name: values for name, value in space.items() if (values := grid_values(value)) is not None}
@@ -46,13 +48,10 @@ def is_grid(space: Space) -> bool:
 def _places(dimensions: int, num_samples: int, search: Search, seed: int) -> list[tuple[float, ...]]:
     """`num_samples - 1` places in the unit cube."""
     if search == "random":
-        import random
-
-        # Each place has a generator of its own, so that it does not depend on how many places there are.
-        generators = [random.Random(f"{seed}/{i}") for i in range(1, num_samples)]
-        return [tuple(generator.random() for _ in range(dimensions)) for generator in generators]
+        generators = [derived_generator(seed, "random", trial) for trial in range(1, num_samples)]
+        return [tuple(map(float, generator.random(dimensions))) for generator in generators]
     from scipy.stats import qmc
 
-    sobol = qmc.Sobol(dimensions, scramble=True, rng=seed)
+    sobol = qmc.Sobol(dimensions, scramble=True, rng=derived_generator(seed, "sobol"))
     power = max(1, (num_samples - 1).bit_length())  # whole powers of two keep the balance, and scipy from warning
     return [tuple(map(float, place)) for place in sobol.random_base2(power)[1:num_samples]]

@@ -27,6 +27,9 @@ def propose(space: Space, tried: Sequence[Tried], seed: int) -> Point:
 
     Running trials count as poor, so that two trials at once do not look in the same place. Trials whose configuration
     is not in the space are left out. The same arguments give the same point.
+
+    Args:
+        seed: of Optuna's generator; below 2**32.
     """
     import optuna
 

@@ -30,6 +30,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from trainable.base.seeds import derived_generator
+
 LEVEL = 0.95
 """The part of the intervals that is to hold the true difference."""
 ROUNDING = 1e-9
@@ -103,7 +105,7 @@ def compare(
         ValueError: shapes that do not fit, no row, fewer than two seeds, no integers, or a class out of range.
     """
     _check(true, default, other, classes, resamples)
-    table, generator = _columns(true, default, other, classes), np.random.default_rng(seed)
+    table, generator = _columns(true, default, other, classes), derived_generator(seed, "bootstrap")
     found = _macro_f1_by_run(np.ones((1, len(true)), np.float32), table, classes)[0]
     before, after = np.split(found, 2)
     by_seed = after - before
@@ -152,7 +154,7 @@ def draw_differences(
 ) -> np.ndarray:
     """Draw n rows with replacement, the same for all runs; (resamples, s) float64, other - default of each seed."""
     table = _columns(true, default, other, classes)
-    return _differences(table, classes, resamples, np.random.default_rng(seed))
+    return _differences(table, classes, resamples, derived_generator(seed, "bootstrap"))
 
 
 def percentiles(draws: np.ndarray) -> tuple[float, float]:

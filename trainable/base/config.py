@@ -16,6 +16,7 @@ Schedule = Literal["constant", "cosine"]
 PARTS = ("train", "val", "test")
 IMAGE_SIZE = 160
 DEFAULT_SEED = 1337
+LARGEST_SEED = 2**32 - 1
 _LATER_FIELDS = ("label_smoothing", "class_weighting", "schedule")
 
 NAMED_WEIGHTS = ("imagenet", "none")
@@ -33,7 +34,7 @@ class TrainConfig:
         lr_backbone: learning rate of everything else that trains; a probe has none.
         batch: images of one step.
         weights: `imagenet`, `none`, or the path of a state dict.
-        seed: decides the new head, order, flips and dropout.
+        seed: decides the new head, order, flips and dropout (see `trainable.base.seeds`).
         stage2_epoch: the epoch (from 0) at which stage 2 begins; None for 0.1 of the epochs.
         stage3_epoch: the epoch (from 0) at which stage 3 begins; None for 0.3 of the epochs.
         amp: mixed precision; None for CUDA only.
@@ -76,6 +77,8 @@ class TrainConfig:
         ):
             if value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {value}")
+        if self.seed > LARGEST_SEED:
+            raise ConfigError(f"seed must be at most {LARGEST_SEED}, not {self.seed}")
         rates = {"lr_head": self.lr_head, "weight_decay": self.weight_decay}
         if self.lr_backbone is not None:
             rates["lr_backbone"] = self.lr_backbone

@@ -26,6 +26,9 @@ SILENCE_SECONDS = 60.0
 def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, list[str]]:
     """The network with a new head, in channels_last, on the CPU.
 
+    The head's first numbers are drawn on a seed of their own, by torch.nn.Linear alone (docs/reproducibility.md): what
+    torchvision draws before it changes nothing, and weights replace all of that.
+
     The head of the weights is kept only where the file names the same classes in the same order, as a best.pt does: a
     bare state dict does not say what its outputs mean.
 
@@ -35,8 +38,9 @@ def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, lis
     Raises:
         ConfigError: the weights are unavailable or do not fit.
     """
-    torch.manual_seed(derived_seed(config.seed, "init"))
+    torch.manual_seed(derived_seed(config.seed, "backbone"))
     model = mobilenet_v3_small(weights=None)
+    torch.manual_seed(derived_seed(config.seed, "head"))
     model.classifier[-1] = nn.Linear(model.classifier[-1].in_features, len(classes))
     found = load_weights(config.weights)
     remarks = list(found.remarks)

@@ -84,6 +84,7 @@ OPTIONS = [
     ("sweep finetune_M1 --space {file}:ONE_GRID --num-samples 16", "size of its own (2 points)"),
     ("sweep finetune_M1 --confirm 1", "--confirm must be 0, or at least 2 seeds, not 1"),
     ("sweep finetune_M1 --confirm -1", "--confirm must be 0, or at least 2 seeds, not -1"),
+    ("sweep finetune_M1 --seed 4294967291", "--confirm 5: no such number of seeds between --seed and 4294967295"),
     ("sweep finetune_M1 --time-budget abc", "--time-budget abc: must be a time such as 90m, 1h30m or 5400s"),
     ("sweep finetune_M1 --time-budget 0", "--time-budget 0: must be a time"),
     ("sweep finetune_M1 --time-budget 90", "--time-budget 90: must be a time such as 90m"),

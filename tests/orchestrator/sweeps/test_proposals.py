@@ -16,12 +16,14 @@ from orchestrator.planning.planner import Planner
 from orchestrator.sweeps.configurations import STARTUP
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.policies import make_policy
-from orchestrator.sweeps.proposals import next_trial
+from orchestrator.sweeps.proposals import ATTEMPTS, next_trial
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
+from orchestrator.sweeps.tpe import Tried, propose
 from search_spaces.quantiles import Space
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ConfigError
+from trainable.base.seeds import derived_seed
 
 DEFAULT = TrainConfig("finetune", epochs=30, batch=8, lr_head=5e-4, lr_backbone=1e-4, weights="none")
 
@@ -60,6 +62,26 @@ def choose(sweep: Sweep, ours: Planner, count: int) -> None:
         assert trial is not None and trial.name == name
         assert sweep.members[-1] == trial
         assert policy.contenders[name].config == trial.config
+
+
+@pytest.mark.parametrize("seed", [1337, 7])
+def test_a_trial_is_proposed_on_the_seed_of_its_number_and_attempt(ours: Planner, seed: int) -> None:
+    """docs/reproducibility.md tells how. The attempts before the one that counts name what is there already."""
+    space: Space = {"lr_head": tune.choice([n * 1e-4 for n in range(1, 13)])}
+    sweep = optuna_sweep(ours, 30, space, seed=seed)
+    policy = policy_of(sweep, ours, make_policy)
+    attempts = []
+    while True:
+        tried = [Tried(member.config, (), "running") for member in sweep.members]
+        numbers = [derived_seed(seed, "tpe", len(tried), attempt) % 2**32 for attempt in range(ATTEMPTS)]
+        proposed = [propose(sweep.space, tried, number)["lr_head"] for number in numbers]
+        fresh = [rate for rate in proposed if rate not in [member.config.lr_head for member in sweep.members]]
+        trial = next_trial(sweep, policy, ours)
+        assert (trial and trial.config.lr_head) == (fresh[0] if fresh else None)
+        if trial is None:
+            break
+        attempts.append(proposed.index(fresh[0]))
+    assert max(attempts) > 0
 
 
 def test_what_was_chosen_is_there_when_the_sweep_is_planned_again(ours: Planner) -> None:

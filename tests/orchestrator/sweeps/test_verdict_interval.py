@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from orchestrator.sweeps.verdict import compare, draw_differences, draw_seeds, percentiles, widening
+from trainable.base.seeds import derived_generator
 
 
 def test_the_same_rows_are_drawn_for_both_and_all_seeds() -> None:
@@ -24,7 +25,7 @@ def test_the_same_rows_are_drawn_for_both_and_all_seeds() -> None:
 
 def test_draws_are_those_of_a_resample_done_by_hand() -> None:
     true, default, other = guesses(1, 30, 0.4, 0.7, seeds=2)
-    rows = np.random.default_rng(5).integers(0, 30, (50, 30))
+    rows = derived_generator(5, "bootstrap").integers(0, 30, (50, 30))
     by_hand = [
         [
             f1_score(true[i], o[i], labels=range(4), average="macro", zero_division=0)

@@ -73,6 +73,7 @@ def test_rates_must_be_finite_and_not_negative(name: str, value: float) -> None:
         {"batch": 0},
         {"batch": -1},
         {"seed": -1},
+        {"seed": 2**32},
         {"lr_head": 0.0},
         {"lr_backbone": None},
         {"mode": "full"},

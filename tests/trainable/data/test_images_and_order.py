@@ -19,9 +19,8 @@ from small_runs import tables_of
 from torch import Tensor
 from torchvision import transforms
 
-from trainable.base.config import IMAGE_SIZE
+from trainable.base.config import IMAGE_SIZE, LARGEST_SEED
 from trainable.base.errors import ExperimentError
-from trainable.base.seeds import derived_seed
 from trainable.data.images import decode, read_image
 from trainable.data.tables import ImageTable
 from trainable.feed.order import epoch_flips, epoch_order
@@ -30,7 +29,7 @@ from trainable.network.pixels import _normalise_on_gpu, normalise
 
 CLASSES = ["angry", "happy", "sad"]
 Epoch = tuple[Tensor, Tensor, list[str]]
-SEEDS = st.integers(0, 2**63)
+SEEDS = st.integers(0, LARGEST_SEED - 1)
 
 
 def batches(table: ImageTable, batch: int = 4, *, seed: int | None = 7, workers: int = 0) -> ImageBatches:
@@ -69,11 +68,6 @@ def test_other_epochs_and_other_seeds_go_otherwise(seed: int, epoch: int) -> Non
     for other_seed, other_epoch in ((seed, epoch + 1), (seed + 1, epoch)):
         assert not torch.equal(epoch_order(seed, epoch, 200), epoch_order(other_seed, other_epoch, 200))
         assert not torch.equal(epoch_flips(seed, epoch, 200), epoch_flips(other_seed, other_epoch, 200))
-
-
-@given(seed=SEEDS, epoch=st.integers(0, 1000))
-def test_streams_do_not_overlap(seed: int, epoch: int) -> None:
-    assert len({derived_seed(seed, stream, epoch) for stream in ("init", "order", "flip", "dropout")}) == 4
 
 
 def test_half_of_the_images_are_mirrored() -> None:
