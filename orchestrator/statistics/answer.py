@@ -158,7 +158,7 @@ def _contradictions(best: _Finding, baseline: str) -> list[str]:
     found = _on_found_faces(best)
     if found and found.verdict is not best.verdict:
         faces = f"the {found.compared.n:,} faces that {baseline} found"
-        said.append(f"on {faces} {_short(found.verdict, 'it')} ({_figures(found)})")
+        said.append(f"on {faces} {_short(found.verdict, best.candidate.name, baseline)} ({_figures(found)})")
     return said
 
 
@@ -166,19 +166,18 @@ def _others(findings: Sequence[_Finding], baseline: str) -> list[str]:
     """The verdicts of the other candidates, those with the same one together."""
     said = []
     for verdict in Verdict:
-        same = [each for each in findings if each.verdict is verdict]
-        if same:
-            names = _listed([each.candidate.name for each in same])
-            said.append(f"{_short(verdict, names, len(same))}{', too' if verdict is Verdict.BETTER else ''}")
-    return [f"compared with {baseline} {', '.join(said)}"] if said else []
+        names = [each.candidate.name for each in findings if each.verdict is verdict]
+        if names:
+            said.append(_short(verdict, _listed(names), baseline, len(names)))
+    return [", ".join(said)] if said else []
 
 
-def _short(verdict: Verdict, names: str, number: int = 1) -> str:
+def _short(verdict: Verdict, names: str, baseline: str, number: int = 1) -> str:
     if verdict is Verdict.NO_DIFFERENCE:
-        return f"no difference is shown for {names}"
+        return f"no difference between {names} and {baseline} is shown"
     if verdict is Verdict.CANNOT_TELL:
-        return f"it cannot be told for {names}"
-    return f"{names} {'is' if number == 1 else 'are'} {verdict}"
+        return f"it cannot be told whether {names} {'is' if number == 1 else 'are'} better than {baseline}"
+    return f"{names} {'is' if number == 1 else 'are'} {verdict} than {baseline}"
 
 
 def _without_result(candidates: Sequence[Candidate]) -> list[str]:

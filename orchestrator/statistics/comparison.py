@@ -86,7 +86,7 @@ def compare_paired(
         units(np.concatenate([truth, a, truth * a, b, truth * b], 1), groups) for a, b in ((one, other), (other, one))
     )
     before, after = (margins(confusion_counts(true, labels, len(classes))) for labels in (reference, candidate))
-    grouped, identical = groups is not None, bool((reference == candidate).all())
+    grouped, identical = groups is not None, bool(len(true) and (reference == candidate).all())
     reasons = difference_reasons(forth, *_both(forth.sums), classes, grouped)
     found: Sequence[Interval | NoInterval] = [NoInterval(IDENTICAL if identical else reason) for reason in reasons]
     if not identical and not all(reasons):

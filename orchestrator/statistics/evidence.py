@@ -44,7 +44,7 @@ def score_reasons(of: Units, kinds: Margins, classes: Sequence[str], grouped: bo
     wrong = _columns(of, missed.sum(-1) > 0, false > 0, missed > 0, missed + false > 0)
     unit = unit_name(grouped)
     reasons = [
-        _too_few(count, MIN_EVENTS, f"{unit} with a {name} answer")
+        _too_few(count, MIN_EVENTS, unit, f" with a {name} answer")
         for counts, name in ((right, "right"), (wrong, "wrong"))
         for count in counts
     ]
@@ -69,7 +69,7 @@ def difference_reasons(
     differ = _columns(of, any_hits, hits | answers, hits, hits | answers)
     differ[list(CLASS_MEANS)] = of.sizes @ (hits | answers).any(-1)
     unit = unit_name(grouped)
-    reasons = [_too_few(count, MIN_DISAGREEMENTS, f"{unit} on which the two differ") for count in differ]
+    reasons = [_too_few(count, MIN_DISAGREEMENTS, unit, " on which the two differ") for count in differ]
     return _with_common_rules(reasons, of, reference, classes, unit)
 
 
@@ -86,9 +86,11 @@ def _with_common_rules(reasons: list[str], of: Units, kinds: Margins, classes: S
         return [few] * len(reasons)
     by_class = of.sizes @ (kinds.support > 0)
     rarest = int(by_class.argmin())
-    rare = _too_few(int(by_class[rarest]), MIN_OF_A_CLASS, f"{unit} of the class {classes[rarest]}")
+    rare = _too_few(int(by_class[rarest]), MIN_OF_A_CLASS, unit, f" of the class {classes[rarest]}")
     return [(rare if place in CLASS_MEANS else "") or reason for place, reason in enumerate(reasons)]
 
 
-def _too_few(count: int, least: int, of_what: str) -> str:
-    return f"{count or 'no'} {of_what}, at least {least} are needed" if count < least else ""
+def _too_few(count: int, least: int, unit: str, which: str = "") -> str:
+    if count >= least:
+        return ""
+    return f"{count or 'no'} {unit[:-1] if count == 1 else unit}{which}, at least {least} are needed"
