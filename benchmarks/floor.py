@@ -27,6 +27,7 @@ from trainable.base.config import TrainConfig
 from trainable.data.tables import load_table
 from trainable.network.model import build_model
 from trainable.network.stages import StageBoundary, make_optimizer, set_stage, train_mode
+from trainable.pieces.threads import share_among
 from trainable.run.allocator import keep_freed_memory
 
 EPOCHS = 3
@@ -50,7 +51,7 @@ class Stage3:
     def __init__(self, batch: int, threads: int, *, modules: bool = False) -> None:
         """`modules`: PyTorch's own, which the trainer leaves for `trainable.network.tiled`."""
         keep_freed_memory()
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads) if modules else share_among(lambda: threads)
         config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")
         self.model, _ = build_model(config, [str(i) for i in range(7)])
         set_stage(self.model, 3)

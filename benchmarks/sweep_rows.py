@@ -57,7 +57,7 @@ def grid_beside_the_seven(bench: Bench, batch: int) -> list[Row]:
         plain, swept = bench.fresh("grid_without"), bench.fresh("grid")
         seconds = {"without": ours(bench, plain, "--batch", batch)}
         seconds["with"] = ours(bench, swept, "--batch", batch, "--sweep", "lr-grid", "--confirm", 0)
-        worked = used(swept / "out/.emosweep/tune", os.cpu_count() or 1)
+        worked = used(swept / "out/.emosweep/tune")
         busy.append(worked / (seconds["with"] * (os.cpu_count() or 1)))
         same.append(float(all(results(plain, name) == results(swept, name) for name in TRAINED)))
         details.append({**seconds, "cpu_seconds": worked})
@@ -67,16 +67,15 @@ def grid_beside_the_seven(bench: Bench, batch: int) -> list[Row]:
     ]
 
 
-def used(storage: Path, cpus: int) -> float:
-    """CPU seconds of all epochs in Tune's records: an epoch holds its trial's threads, in a tail all CPUs."""
+def used(storage: Path) -> float:
+    """CPU seconds of all epochs in Tune's records, by the CPUs that trials reserve: a trial that also uses those of
+    others who do not need them counts as one."""
     total = 0.0
     for file in storage.glob("*/*/result.json"):
         for line in file.read_text(encoding="utf-8").splitlines():
             result = json.loads(line)
             resources: dict[str, Any] = result["config"]["job"]["resources"]
-            tail = resources["tail"]
-            alone = tail is not None and result["epoch"] > tail[0]
-            total += result["time_this_iter_s"] * (cpus if alone else resources["threads"])
+            total += result["time_this_iter_s"] * resources["threads"]
     return total
 
 

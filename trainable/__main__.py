@@ -56,7 +56,7 @@ class Machine:
     """What the run may use; none of it changes what is computed."""
 
     device: Annotated[str, option("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))] = "auto"
-    threads: Annotated[int | None, whole("CPU threads. Default: PyTorch's.")] = None
+    threads: Annotated[int | None, whole("CPU threads. Default: as many as CPUs may be used.")] = None
     workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
     plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
     allow_corrupt: Annotated[bool, flag("Go on where more than a tenth of the images are corrupt.")] = False

@@ -67,7 +67,6 @@ def _describe(folder: Path, segments: Sequence[SegmentFile]) -> Kept:
         what = f"features, stage {about.get('stage', '?')}"
         names = [f"weights {str(about.get('weights', '?'))[:8]}", str(about.get("dtype", "?")).removeprefix("torch.")]
         names += [str(about.get("device", "?"))]
-        names += [f"threads {about['threads']}"] if about.get("threads") else []
         made_by = ", ".join(names)
     rows = sum(map(_rows, (segment.path for segment in segments)))
     size = sum(segment.size for segment in segments)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from orchestrator.execution.allocation import Allocation, Allocator, Cluster
 from orchestrator.execution.bookkeeping import StopNotes, forget
+from orchestrator.execution.cpu_shares import CpuShares
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners
 from orchestrator.execution.executor import Executor, Training
@@ -14,13 +16,15 @@ from orchestrator.execution.faceapi_tasks import FaceApiTasks
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.jobs import job_of
 from orchestrator.execution.queue import TrainingQueue
+from orchestrator.execution.tracked_runs import TrackedRuns
 from orchestrator.execution.view import RunView
 from orchestrator.planning.planner import Planner
-from orchestrator.planning.steps import Step, TrainingStep, Trial, evaluations, trainings
+from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.confirmation import to_confirm
 from orchestrator.sweeps.policies import Policy, make_policy
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep
+from orchestrator.tracking.tracker import Tracker
 from trainable.base.config import Resources
 
 
@@ -41,21 +45,27 @@ class ActiveRun:
         view: RunView,
         over: Callable[[], bool],
         sweeps: Sequence[Sweep],
+        tracker: Tracker,
         *,
         fresh: bool,
     ) -> None:
         self.planner, self.hardware, self.executor, self.cluster = planner, hardware, executor, cluster
         self.view, self.over, self.sweeps, self.fresh = view, over, sweeps, fresh
         self.notes = StopNotes()
-        self.events = Listeners([self.notes, view])
+        self.shares = CpuShares(planner.paths.cpu_shares, cluster.cpus, self._folder_of)
+        self.events = Listeners([self.notes, self.shares, view, TrackedRuns(tracker, self._step_of)])
+        self.evaluations: dict[str, FaceApiEvaluation] = {}
         self.chosen: list[Trial] = []
-        self.allocator = Allocator(cluster, hardware, self._measure)
+        self.allocator = Allocator(cluster, hardware, self._measure, self.shares.file)
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
 
     @property
     def out_of_time(self) -> set[str]:
         return self.notes.out_of_time
+
+    def _step_of(self, name: str) -> Step:
+        return self.evaluations.get(name) or self.notes.steps[name]
 
     def run(self, todo: Sequence[Step]) -> list[Step]:
         """Run everything. Returns the steps that ran, those among them that were chosen on the way."""
@@ -64,7 +74,7 @@ class ActiveRun:
 
     def execute(self, todo: Sequence[Step]) -> None:
         """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""
-        training = trainings(todo)
+        training, self.evaluations = trainings(todo), {step.name: step for step in evaluations(todo)}
         # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
         limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
         faceapi = FaceApiTasks(
@@ -106,6 +116,7 @@ class ActiveRun:
             Limits(self.cluster, self.hardware.max_concurrent, self.deadline),
             searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
         )
+        self.shares.queue = queue
 
         def training_of(name: str) -> Training:
             step = self.notes.steps[name]
@@ -115,6 +126,10 @@ class ActiveRun:
 
         tables, folder = self.planner.inputs.training, self.planner.paths.tune
         return lambda: self.executor.train(queue, training_of, tables, folder, events=self.events, stop=self.over)
+
+    def _folder_of(self, name: str) -> Path:
+        """The run folder of a training, as its job names it."""
+        return self.notes.steps[name].run.out.resolve()
 
     def _search(self, sweep: Sweep, policies: Mapping[str, Policy], allocation: Allocation) -> Search:
         assert sweep.template is not None
@@ -156,15 +171,7 @@ def _template(step: TrainingStep, sweeps: Sequence[Sweep]) -> TrainingStep:
 def _entry(step: TrainingStep, allocation: Allocation, policies: Mapping[str, Policy]) -> Entry:
     sweep = step.experiment.name if step.experiment.name in policies else None
     contender = sweep is not None and step.name in policies[sweep].contenders
-    tail = allocation.resources[step.name].tail
-    return Entry(
-        step.name,
-        step.work,
-        allocation.requests[step.name],
-        sweep if contender else None,
-        step.fixed,
-        tail[0] if tail else None,
-    )
+    return Entry(step.name, step.work, allocation.requests[step.name], sweep if contender else None, step.fixed)
 
 
 def _make_policy(scheduler: str) -> Policy:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.execution.hardware import Hardware
-from orchestrator.execution.tail import tail
 from orchestrator.planning.steps import TrainingStep
 from trainable.base.config import Resources
 from trainable.base.errors import ConfigError
@@ -136,40 +136,45 @@ class Allocator:
 
     Args:
         measure: given a training and a number of trials, how many such trials, at most that many, pay on one GPU.
+        shares: the file that tells trainings which CPUs are theirs (see `orchestrator.execution.cpu_shares`).
     """
 
     cluster: Cluster
     hardware: Hardware
     measure: Callable[[TrainingStep, int], int]
+    shares: Path | None = None
     _measured: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
 
     def allocate(self, steps: Sequence[TrainingStep]) -> Allocation:
         """Divide the cluster among `steps`.
 
-        What the fixed trainings get depends on them alone: with a sweep beside them, their numbers are those of a
-        command without the sweep.
-
         Raises:
             ConfigError: no node can ever hold such a trial.
         """
-        fixed, swept = [step for step in steps if step.fixed], [step for step in steps if not step.fixed]
-        requests: dict[str, Request] = {}
-        resources: dict[str, Resources] = {}
-        for own, together in ((fixed, fixed), (swept, steps)):
-            if own:
-                share = self.share(together)
-                memory = memory_requests(together, self.cluster, share) if share.device == "cpu" else {}
-                requests |= {step.name: Request(share, memory.get(step.name, 0)) for step in own}
-                resources |= self._resources(own, share, alone_at_the_end=own is fixed and not memory)
-        return Allocation(requests, resources)
+        share = self.share(steps)
+        memory = memory_requests(steps, self.cluster, share) if share.device == "cpu" else {}
+        requests = {step.name: Request(share, memory.get(step.name, 0)) for step in steps}
+        return Allocation(requests, dict.fromkeys(requests, self._resources(share)))
 
     def share(self, steps: Sequence[TrainingStep]) -> Share:
-        """The share of each of `steps`."""
+        """The share of each of `steps`. Where CPUs are shared from moment to moment, a trial reserves one, so that as
+        many as possible can start."""
         gpus = self.hardware.gpus_per_trial
         if gpus == "auto":
-            on_gpu = self.cluster.gpus and self.hardware.device != "cpu"
-            gpus = 1 / self._trials_per_gpu(steps) if on_gpu else None
-        return self.cluster.share(len(steps), self.hardware.device, self.hardware.cpus_per_trial, gpus)
+            gpus = 1 / self._trials_per_gpu(steps) if self._on_gpus else None
+        trials = self.cluster.cpus if self._elastic else len(steps)
+        return self.cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
+
+    @property
+    def _on_gpus(self) -> bool:
+        hardware = self.hardware
+        return self.cluster.gpus > 0 and hardware.device != "cpu" and hardware.gpus_per_trial != 0
+
+    @property
+    def _elastic(self) -> bool:
+        """Whether trials share the CPUs from moment to moment: on one machine, where no GPU does the work, unless the
+        user says how many each gets."""
+        return len(self.cluster.nodes) == 1 and not self._on_gpus and self.hardware.cpus_per_trial is None
 
     def _trials_per_gpu(self, steps: Sequence[TrainingStep]) -> int:
         """Measured with the training that takes most memory, and again only where the last answer was the most that had
@@ -183,21 +188,14 @@ class Allocator:
             self._measured[_size(largest)] = most, count
         return min(count, most)
 
-    def _resources(
-        self, steps: Sequence[TrainingStep], share: Share, *, alone_at_the_end: bool
-    ) -> dict[str, Resources]:
-        """What each training may use. On one machine without GPUs the one that is alone at the end gets all CPUs."""
+    def _resources(self, share: Share) -> Resources:
+        """What each training may use."""
         hardware = self.hardware
-        usual = Resources(
-            share.device, share.cpus, hardware.workers, hardware.plain, allow_corrupt=hardware.allow_corrupt
-        )
-        found = {step.name: usual for step in steps}
-        one_machine = share.device == "cpu" and len(self.cluster.nodes) == 1 and hardware.cpus_per_trial is None
-        if alone_at_the_end and one_machine:
-            last = tail(steps, self.cluster.slots(share)[0])
-            if last is not None:
-                found[last[0]] = replace(usual, tail=(last[1], self.cluster.cpus))
-        return found
+        shares = self.shares if self._elastic else None
+        return Resources(
+            share.device, share.cpus, hardware.workers, hardware.plain,
+            shares=shares, allow_corrupt=hardware.allow_corrupt,
+        )  # fmt: skip
 
 
 def memory_requests(steps: Sequence[TrainingStep], cluster: Cluster, share: Share) -> dict[str, int]:

@@ -18,7 +18,6 @@ class Entry:
         request: what the training asks of a node while it runs.
         sweep: the sweep whose policy hears of the training, and judges it unless it is fixed.
         fixed: the training goes to its end, whatever others show.
-        alone_from: the epochs after which it has all CPUs of the machine to itself.
     """
 
     name: str
@@ -26,7 +25,6 @@ class Entry:
     request: Request
     sweep: str | None = None
     fixed: bool = True
-    alone_from: int | None = None
 
 
 @dataclass

@@ -28,7 +28,6 @@ LOST_PROCESSES = 5
 class _State:
     entry: Entry
     status: Literal["new", "active", "paused", "ended"] = "new"
-    epochs: int = 0
     failures: int = 0
     lost: int = 0
 
@@ -63,6 +62,16 @@ class TrainingQueue:
         """How many trainings there are at most."""
         return len(self._states) + sum(search.remaining for search in self.searches.values())
 
+    def knows(self, name: str) -> bool:
+        """Whether `name` is one of the trainings."""
+        return name in self._states
+
+    @property
+    def active(self) -> dict[str, Request]:
+        """What each training asks of a node that runs now, those with the most work first."""
+        running = sorted(self._with("active").items(), key=lambda item: -item[1].entry.work)
+        return {name: state.entry.request for name, state in running}
+
     @property
     def finished(self) -> bool:
         """Whether nothing runs or will run."""
@@ -81,7 +90,7 @@ class TrainingQueue:
         if fixed:
             longest = max(fixed, key=lambda entry: entry.work)
             return longest.name if self._has_room(longest.request) else None
-        if self._someone_needs_all_cpus() or self.limits.over:
+        if self.limits.over:
             return None
         return self._next_trial() or self._choose()
 
@@ -109,7 +118,7 @@ class TrainingQueue:
     def epoch(self, name: str, history: TrialHistory) -> tuple[Verdict, str]:
         """What a training does after an epoch that is not its last, and why a trial is stopped for good."""
         state = self._states[name]
-        state.epochs, state.failures, state.lost = len(history), 0, 0
+        state.failures, state.lost = 0, 0
         self._report(name, history)
         if self.draining:
             return "stop", ""
@@ -121,7 +130,7 @@ class TrainingQueue:
         decision = policy.decision(name)
         if decision == "stop":
             return "stop", policy.why(name)
-        if self._someone_needs_all_cpus() or (decision == "wait" and self._others_first(name)):
+        if decision == "wait" and self._others_first(name):
             state.status = "paused"
             return "pause", ""
         if decision == "wait":
@@ -221,14 +230,6 @@ class TrainingQueue:
     def _as_many_as_allowed(self) -> bool:
         most = self.limits.max_concurrent
         return most is not None and len(self._with("active")) >= most
-
-    def _someone_needs_all_cpus(self) -> bool:
-        """Whether a fixed training has the machine to itself, as was planned."""
-        return any(
-            state.entry.alone_from is not None and state.epochs >= state.entry.alone_from
-            for state in self._states.values()
-            if state.status != "ended"
-        )
 
     def _waiting(self) -> dict[str, _State]:
         return {name: state for name, state in self._states.items() if state.status in ("new", "paused")}

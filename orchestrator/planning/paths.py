@@ -105,6 +105,11 @@ class ProjectPaths:
         return self.internal / "logs"
 
     @property
+    def cpu_shares(self) -> Path:
+        """Which CPUs are whose while a run is under way (see `orchestrator.execution.cpu_shares`)."""
+        return self.internal / "cpus.json"
+
+    @property
     def tune(self) -> Path:
         return self.internal / "tune"
 

@@ -252,7 +252,7 @@ def test_a_job_carries_its_resources(shared_project: Path, weights: Path, tmp_pa
     trial = StagedTrainable({"job": json.loads(json.dumps(job))})
     trial.train()
     manifest = read(tmp_path / "out/manifest.json")
-    assert (manifest["path"], manifest["workers"], manifest["threads"]) == ("plain", 1, 1)
+    assert (manifest["path"], manifest["workers"]) == ("plain", 1)
 
 
 def test_tables_in_a_job_take_the_place_of_the_csvs(project: Path, weights: Path, tmp_path: Path) -> None:

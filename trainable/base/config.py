@@ -207,10 +207,11 @@ class Resources:
 
     Args:
         device: auto, cpu or cuda.
-        threads: CPU threads; None for PyTorch's default.
+        threads: CPU threads; None for all CPUs that may be used.
         workers: DataLoader workers where `plain`; None for the device's default.
         plain: decode every image and run every layer in every epoch, which gives the same numbers more slowly.
-        tail: (epoch from 0, threads): the threads from that epoch on, when other trials have ended.
+        shares: a file that says how many threads the run may use at the moment, which goes before `threads` (see
+            `trainable.base.cpu_share`).
         allow_corrupt: go on where more than a tenth of a part's images are corrupt.
     """
 
@@ -218,18 +219,18 @@ class Resources:
     threads: int | None = None
     workers: int | None = None
     plain: bool = False
-    tail: tuple[int, int] | None = None
+    shares: Path | None = None
     allow_corrupt: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, which travel to the process that trains."""
-        return asdict(self)
+        return {**asdict(self), "shares": str(self.shares) if self.shares else None}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """From the values of `to_json`, also after JSON has made a list of `tail`."""
-        tail = values["tail"]
-        return cls(**{**values, "tail": tuple(tail) if tail else None})
+        """From the values of `to_json`."""
+        shares = values["shares"]
+        return cls(**{**values, "shares": Path(shares) if shares else None})
 
 
 Job = dict[str, Any]

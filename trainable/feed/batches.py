@@ -18,6 +18,7 @@ from trainable.base.config import IMAGE_SIZE
 from trainable.cache.rows import Rows, words_of
 from trainable.feed.order import epoch_flips, epoch_order
 from trainable.network.pixels import MEAN, STD, normalise
+from trainable.pieces.threads import each
 
 RESIDENT_SHARE = 0.25
 """The part of a GPU's free memory that one part of a split may take."""
@@ -140,9 +141,13 @@ class PixelBatches(StoredBatches):
         """Image by image, so that the four steps from bytes to floats stay in the processor's cache."""
         out = torch.empty(len(places), IMAGE_SIZE, IMAGE_SIZE * 3)
         mean, std = torch.tensor(MEAN).repeat(IMAGE_SIZE), torch.tensor(STD).repeat(IMAGE_SIZE)
-        for place, row, flip in zip(out, self.rows.each(places), mirrored.tolist(), strict=True):
-            pixels = row.flip(1) if flip else row
-            place.copy_(pixels.view(IMAGE_SIZE, -1)).div_(255).sub_(mean).div_(std)
+        rows, flips = list(self.rows.each(places)), mirrored.tolist()
+
+        def work(k: int) -> None:
+            pixels = rows[k].flip(1) if flips[k] else rows[k]
+            out[k].copy_(pixels.view(IMAGE_SIZE, -1)).div_(255).sub_(mean).div_(std)
+
+        each(len(places), work)
         return out.view(-1, IMAGE_SIZE, IMAGE_SIZE, 3).permute(0, 3, 1, 2)
 
     def _prepare(self, rows: Tensor, mirrored: Tensor) -> Tensor:

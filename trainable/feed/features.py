@@ -20,10 +20,11 @@ from trainable.cache.rows import ComputeRows, Rows, RowStore
 from trainable.network.compute import Compute, device_name
 from trainable.network.pixels import normalise
 from trainable.network.stages import HEAD_INPUTS, TRUNK_SHAPE, StageBoundary
+from trainable.pieces.images import PIECE, image_by_image
 
 AS_IS, MIRRORED = "0", "1"
 FORWARD_ROWS = 256
-"""Images per pass through the frozen layers; any number from 64 gives the same rows."""
+"""Images per pass through the frozen layers on a GPU; any number from 64 gives the same rows."""
 
 # Channels last, as the network has them.
 _SHAPES = {1: (HEAD_INPUTS,), 2: (*TRUNK_SHAPE[1:], TRUNK_SHAPE[0])}
@@ -43,7 +44,7 @@ class FrozenFeatures:
             "dtype": str(self.compute.frozen_dtype),
             "device": device_name(self.compute.device),
             "kernels": torch.backends.cpu.get_cpu_capability() if self.compute.device.type == "cpu" else "",
-            "threads": torch.get_num_threads() if self.compute.device.type == "cpu" else 0,
+            "piece": PIECE if self.compute.device.type == "cpu" else 0,
             "torch": torch.__version__,
             "images": self.images.store.folder.name,
         }
@@ -91,9 +92,7 @@ class FrozenFeatures:
         def compute_rows(keys: list[str]) -> tuple[Tensor, list[bool]]:
             at = [place[key] for key in keys]
             stored = trunk.gather(torch.tensor(at)).permute(0, 3, 1, 2)
-            rows = _in_parts(
-                lambda x: self.boundary.from_trunk(x.to(self.compute.device)), self.boundary, self.compute, stored
-            )
+            rows = _passed(lambda x: self.boundary.top(x.to(self.compute.device)), self.boundary, self.compute, stored)
             return rows, [trunk.flags[number] for number in at]
 
         return compute_rows
@@ -106,15 +105,20 @@ def _keys(digests: Sequence[str], *, both_flips: bool) -> list[str]:
 
 def frozen_rows(boundary: StageBoundary, compute: Compute, pixels: Tensor, mirrored: Tensor) -> Tensor:
     """The rows of `pixels` (uint8, (n, 160, 160, 3)), those of them mirrored that `mirrored` (bool, (n,)) names."""
-    turned = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(2), pixels).permute(0, 3, 1, 2)
-    return _in_parts(lambda x: boundary.before(normalise(x, compute.device)), boundary, compute, turned)
+
+    def forward(some: Tensor, turned: Tensor) -> Tensor:
+        turned = torch.where(turned.view(-1, 1, 1, 1), some.flip(2), some).permute(0, 3, 1, 2)
+        return boundary.frozen(normalise(turned, compute.device))
+
+    return _passed(forward, boundary, compute, pixels, mirrored)
 
 
-def _in_parts(forward: Callable[[Tensor], Tensor], boundary: StageBoundary, compute: Compute, x: Tensor) -> Tensor:
-    """`forward` over `x` in parts, in eval mode; the rows as they are stored, on the CPU."""
+def _passed(forward: Callable[..., Tensor], boundary: StageBoundary, compute: Compute, *tensors: Tensor) -> Tensor:
+    """`forward` of the tensors, in eval mode; the rows as they are stored, on the CPU."""
     size = min(FORWARD_ROWS, compute.micro_batch or FORWARD_ROWS)
+    parts = zip(*(tensor.split(size) for tensor in tensors), strict=True)
     with _eval_mode(boundary.frozen_modules()), torch.no_grad(), compute.autocast():
-        out = torch.cat([forward(part).cpu() for part in x.split(size)])
+        out = torch.cat([image_by_image(forward, compute.device, *part).cpu() for part in parts])
     return out.permute(0, 2, 3, 1).contiguous() if out.dim() == 4 else out
 
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from trainable.base.config import IMAGE_SIZE, TrainConfig
 from trainable.network.model import HEAD
 from trainable.network.tiled.layers import layers_of
+from trainable.network.tiled.linear import tiled_linear
 from trainable.network.tiled.step import tiled_features
+from trainable.pieces.images import image_by_image
 
 HEAD_INPUTS = 1024
 TRUNK_SHAPE = (96, IMAGE_SIZE // 32, IMAGE_SIZE // 32)
-LEAST_FROZEN_ROWS = 64
-"""Kernels are chosen by the batch size; from here on they give an image the same numbers in every batch."""
 
 
 def set_stage(model: nn.Module, stage: int) -> None:
@@ -60,9 +60,10 @@ def set_rates(optimizer: torch.optim.Optimizer, head: float, rest: float | None)
 
 
 class StageBoundary:
-    """A model cut at the boundary of its stage: `live(frozen(x))` is `model(x)`.
+    """A model cut at the boundary of its stage: `after(before(x))` is `model(x)`.
 
-    The cut is there whether frozen outputs are stored or computed every time, so both give the same numbers.
+    The cut is there whether frozen outputs are stored or computed every time, so both give the same numbers. On a CPU
+    no number depends on how many threads there are, nor, unless layers train, on which images share a batch.
     """
 
     def __init__(self, model: nn.Module, stage: int) -> None:
@@ -70,54 +71,50 @@ class StageBoundary:
 
     @torch.no_grad()
     def before(self, x: Tensor) -> Tensor:
-        """Normalised pixels to the boundary: (b, 1024) in stage 1, (b, 96, 5, 5) in stage 2, `x` itself in stage 3.
+        """Normalised pixels to the boundary: (b, 1024) in stage 1, (b, 96, 5, 5) in stage 2, `x` itself in stage 3."""
+        return x if self.stage == 3 else image_by_image(self.frozen, x.device, x)
 
-        The network never sees fewer than 64 images: a smaller batch is padded, and the padding dropped.
-        """
-        if self.stage == 3:
-            return x
-        padded = _pad(x)
-        trunk = _features(self.model)[:-2](padded)
-        return (self._top(trunk) if self.stage == 1 else trunk)[: len(x)]
+    def frozen(self, x: Tensor) -> Tensor:
+        """`before` for as many images as are to go through the layers together."""
+        trunk = _features(self.model)[:-2](x)
+        return self.top(trunk) if self.stage == 1 else trunk
 
-    @torch.no_grad()
-    def from_trunk(self, trunk: Tensor) -> Tensor:
-        """Stage 1's boundary from stage 2's."""
-        return self._top(_pad(trunk))[: len(trunk)]
+    def top(self, trunk: Tensor) -> Tensor:
+        """Stage 1's boundary from stage 2's, as `frozen`."""
+        pooled = self._pooled(_features(self.model)[-2:](trunk))
+        out: Tensor = _classifier(self.model)[:2](pooled)
+        return out
 
     def after(self, x: Tensor) -> Tensor:
-        """From the boundary to logits (b, classes). Stage 1 drops out `x` in place."""
+        """From the boundary to logits (b, classes). In training, stage 1 drops out `x` in place."""
+        if x.device.type == "cpu" and not _classifier(self.model).training:
+            return image_by_image(self._live, x.device, x)
+        return self._live(x)
+
+    def _live(self, x: Tensor) -> Tensor:
         if self.stage > 1:
-            maps = self._maps(x) if self.stage == 3 else _features(self.model)[-2:](x)
-            x = _classifier(self.model)[:2](self.model.get_submodule("avgpool")(maps).flatten(1))
+            x = self._head_inputs(x)
         out: Tensor = _classifier(self.model)[2:](x)
         return out
 
-    def _maps(self, x: Tensor) -> Tensor:
-        """What all of `features` make of pixels."""
-        features = _features(self.model)
-        if self.model.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-            return tiled_features(layers_of(features), x)
-        maps: Tensor = features(x)
-        return maps
+    def _head_inputs(self, x: Tensor) -> Tensor:
+        live = _features(self.model)[-2:] if self.stage == 2 else _features(self.model)
+        classifier = _classifier(self.model)
+        if x.device.type == "cpu" and classifier.training and not torch.is_autocast_enabled("cpu"):
+            first = classifier[0]
+            assert isinstance(first, nn.Linear)
+            return cast(Tensor, classifier[1](tiled_linear(first, tiled_features(layers_of(live), x))))
+        return cast(Tensor, classifier[:2](self._pooled(live(x))))
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        pooled: Tensor = self.model.get_submodule("avgpool")(maps)
+        return pooled.flatten(1)
 
     def frozen_modules(self) -> list[nn.Module]:
         """What `frozen` runs."""
         if self.stage == 3:
             return []
         return [_features(self.model)[:-2]] if self.stage == 2 else [_features(self.model), _classifier(self.model)[:1]]
-
-    def _top(self, trunk: Tensor) -> Tensor:
-        pooled = self.model.get_submodule("avgpool")(_features(self.model)[-2:](trunk)).flatten(1)
-        out: Tensor = _classifier(self.model)[:2](pooled)
-        return out
-
-
-def _pad(x: Tensor) -> Tensor:
-    if len(x) >= LEAST_FROZEN_ROWS:
-        return x
-    rest = x.new_zeros((LEAST_FROZEN_ROWS - len(x), *x.shape[1:]))
-    return torch.cat([x, rest]).contiguous(memory_format=torch.channels_last)
 
 
 def _head(model: nn.Module) -> nn.Module:

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from trainable.base.config import IMAGE_SIZE, TrainConfig
+from trainable.base.limits import usable_cpus
 from trainable.network.compute import device_name, make_compute, pick_device
 from trainable.network.graphs import CAPTURE_AT
 from trainable.network.network import Network
+from trainable.pieces.threads import share_among
 from trainable.run.allocator import keep_freed_memory
 from trainable.run.loop import train_epoch
 
@@ -53,8 +55,7 @@ class SyntheticTrial:
 
     def __init__(self, batch: int, threads: int | None, device: str = "auto") -> None:
         keep_freed_memory()
-        if threads:
-            torch.set_num_threads(threads)
+        share_among(lambda: threads or usable_cpus())
         self.device = pick_device(device)
         cuda = self.device.type == "cuda"
         config = TrainConfig("finetune", 30, 5e-4, 1e-4, weights="none")

@@ -85,7 +85,7 @@ class TrialProcesses:
     """
 
     def __init__(self, trial: Job, ahead: int, seconds: float = 2.0) -> None:
-        self.trial = {**trial, "test": False, "resources": {**trial["resources"], "threads": 1, "tail": None}}
+        self.trial = {**trial, "test": False, "resources": {**trial["resources"], "threads": 1}}
         self.seconds = seconds
         self.processes: list[subprocess.Popen[str]] = []
         self._stack = ExitStack()

@@ -72,16 +72,20 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(forward: Forward, inputs: Batches, compute: Compute) -> PassResult:
-    """Loss and predictions in file order. The model's mode is the caller's."""
-    tally = _Tally(compute.device)
-    for batch, labels in inputs.epoch():
-        for x, y in compute.chunks(batch, labels):
-            with compute.autocast():
-                logits = forward(x)
-                loss = F.cross_entropy(logits, y, reduction="sum")
-            tally.add(logits, y, loss)
-        tally.total += len(labels)
-    return tally.result(inputs)
+    """Loss and predictions in file order. The model's mode is the caller's.
+
+    The loss is computed at the end from the logits of all, so that it depends on the batches no more than they do.
+    """
+    found, labels = list[Tensor](), list[Tensor]()
+    for batch, y in inputs.epoch():
+        with compute.autocast():
+            found += [forward(x) for (x,) in compute.chunks(batch)]
+        labels.append(y)
+    logits, true = torch.cat(found).float(), torch.cat(labels)
+    loss = F.cross_entropy(logits, true, reduction="none").double().mean()
+    predicted = logits.argmax(1)
+    accuracy = (predicted == true).double().mean()
+    return PassResult(loss.item(), accuracy.item(), predicted.cpu(), set(inputs.corrupt))
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,6 @@ def manifest_of(
         "label_columns": {part: table.label_column for part, table in tables.items()},
         "device": device,
         "amp": amp,
-        "threads": state.threads,
-        "tail": state.tail,
         "allocator": "jemalloc" if uses_jemalloc() else "system",
         "path": "plain" if plain else "fast",
         "workers": workers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -23,8 +23,6 @@ class RunState:
     """The epochs that a run has trained, and what happened on the way. Checkpoints hold every field by its name.
 
     Args:
-        threads: CPU threads of every operation.
-        tail: (epoch from 0, threads): the threads from that epoch on, where they differ.
         epoch: the number of epochs trained.
         best: `model` (a state dict on the CPU) and `metrics` of the best epoch; {} before the first epoch.
         history: a row of history.csv for each epoch.
@@ -35,8 +33,6 @@ class RunState:
         started: when the run began: UTC, in ISO 8601.
     """
 
-    threads: int
-    tail: Sequence[int] | None = None
     epoch: int = 0
     best: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -48,16 +44,12 @@ class RunState:
 
     @classmethod
     def from_checkpoint(cls, saved: Mapping[str, Any]) -> Self:
-        """From a checkpoint, which also holds other values. Those of earlier versions have no `notes`."""
+        """From a checkpoint, which also holds other values; one of an earlier version may lack some of these."""
         return cls(**{part.name: saved[part.name] for part in fields(cls) if part.name in saved})
 
     def to_checkpoint(self) -> dict[str, Any]:
         """This state's part of a checkpoint."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
-
-    def threads_now(self) -> int:
-        """CPU threads of the coming epoch."""
-        return self.tail[1] if self.tail is not None and self.epoch >= self.tail[0] else self.threads
 
     def is_best(self, macro_f1: float) -> bool:
         """Whether an epoch of this validation macro-F1 is the best so far. On a tie the earlier epoch is."""

@@ -11,6 +11,8 @@ from typing import Any, Self
 import torch
 
 from trainable.base.config import Job, Resources, RunSpec
+from trainable.base.cpu_share import CpuShare
+from trainable.base.limits import usable_cpus
 from trainable.base.paths import RunPaths
 from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
@@ -19,6 +21,7 @@ from trainable.data.tables import ImageTable
 from trainable.feed.factory import InputFactory
 from trainable.network.compute import Compute, default_workers, device_name, make_compute, pick_device
 from trainable.network.network import Network
+from trainable.pieces.threads import use_cpus
 from trainable.run.allocator import keep_freed_memory
 from trainable.run.artifacts import write_results
 from trainable.run.checkpoints import load_checkpoint, save_checkpoint
@@ -33,19 +36,17 @@ from trainable.run.metrics import Metrics, classification_metrics
 from trainable.run.objective import make_objective
 from trainable.run.state import RunState
 
-Log = Callable[[str], None]
-
 
 class Trainer:
     """Trains `spec`, from the checkpoint in its folder where there is one of the same identity.
 
     A run that was stopped at any moment and started again ends with the numbers of a run that was not: every epoch's
-    randomness derives from (seed, epoch), and everything else is in the checkpoint. The number of threads changes the
-    order of float sums, so the checkpoint keeps it too.
+    randomness derives from (seed, epoch), and everything else is in the checkpoint. On a CPU no number depends on how
+    many threads there are (see `trainable.pieces`).
 
     Args:
         spec: data, folder and configuration.
-        resources: device, threads, DataLoader workers.
+        resources: device, CPUs, DataLoader workers.
         identity: the run's identity (see `trainable.run.identity`); computed from the images when not given.
         tables: the checked tables of the parts that the run reads, and perhaps others; read from the CSVs when not
             given.
@@ -62,7 +63,7 @@ class Trainer:
     def __init__(
         self, spec: RunSpec, resources: Resources | None = None, identity: Identity | None = None,
         tables: Mapping[str, ImageTable] | None = None, *, compute: Compute | None = None,
-        passes: Passes | None = None, fresh: bool = False, log: Log = lambda text: None,
+        passes: Passes | None = None, fresh: bool = False, log: Callable[[str], None] = lambda text: None,
     ) -> None:  # fmt: skip
         resources = resources or Resources()
         self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
@@ -79,9 +80,8 @@ class Trainer:
             allow_corrupt=resources.allow_corrupt,
         )  # fmt: skip
         saved, broken = (None, "") if fresh else load_checkpoint(self.paths, self.identity)
-        threads, micro_batch = resources.threads or torch.get_num_threads(), self._compute.micro_batch
-        new = RunState(threads, resources.tail, micro_batch=micro_batch)
-        self.state = new if saved is None else RunState.from_checkpoint(saved)
+        self.cpus = CpuShare(resources.shares, spec.out, resources.threads or usable_cpus())
+        self.state = RunState.from_checkpoint(saved) if saved else RunState(micro_batch=self._compute.micro_batch)
         self._build(saved)
         self._note(broken)
 
@@ -99,7 +99,6 @@ class Trainer:
         else:
             self.network.load_checkpoint(saved, use_graphs=not self.supply.plain)
             self.log(f"going on after epoch {self.state.epoch} of {self.config.epochs}")
-        torch.set_num_threads(self.state.threads_now())
 
     def _note(self, *notes: str) -> None:
         """Tell the user now, and with the results. An empty note is none."""
@@ -122,8 +121,8 @@ class Trainer:
         return {"identity": self.identity, **self.state.to_checkpoint(), **self.network.to_checkpoint()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from the `state_dict` of a trainer with the same identity, on this trainer's own threads."""
-        self.state = replace(RunState.from_checkpoint(saved), threads=self.state.threads, tail=self.state.tail)
+        """Go on from the `state_dict` of a trainer with the same identity."""
+        self.state = RunState.from_checkpoint(saved)
         self.network.load_checkpoint(saved, use_graphs=not self.supply.plain)
 
     @property
@@ -148,7 +147,6 @@ class Trainer:
 
     def _train_and_validate(self) -> dict[str, Any]:
         state, network = self.state, self.network
-        torch.set_num_threads(state.threads_now())  # the process may have been left with others
         network.enter_stage(self.config.stage_at(state.epoch), use_graphs=not self.supply.plain)
         lr_head, lr_backbone = self.config.rates_at(state.epoch)
         network.train_mode(lr_head, lr_backbone)
@@ -185,6 +183,7 @@ class Trainer:
             self.log(f"corrupt image, replaced by a black patch: {path}")
 
     def _retried(self, attempt: Callable[[], Any]) -> tuple[Any, float]:
+        use_cpus(self.compute.device, self.cpus)  # the process may have been left with another trial's
         return retry_with_less(attempt, self._fall_back, self._restore)
 
     def _fall_back(self, error: RuntimeError) -> None:
@@ -209,7 +208,7 @@ class Trainer:
             torch.cuda.empty_cache()
         now = self.state
         saved, broken = load_checkpoint(self.paths, self.identity) if now.epoch else (None, "")
-        before = RunState.from_checkpoint(saved) if saved else RunState(now.threads, now.tail)
+        before = RunState.from_checkpoint(saved) if saved else RunState()
         self.state = replace(before, notes=now.notes, fallbacks=now.fallbacks, corrupt=now.corrupt)
         self.state.micro_batch = now.micro_batch
         self._build(saved)
@@ -227,15 +226,16 @@ class Trainer:
             device=device_name(self.compute.device), amp=self.compute.amp,
             plain=self.supply.plain, workers=self.supply.workers,
         )  # fmt: skip
-        best, history = self.state.best, self.history
-        self._note(write_results(self.spec, self.classes, best=best, history=history, test=test, manifest=manifest))
+        best = self.state.best
+        self._note(
+            write_results(self.spec, self.classes, best=best, history=self.history, test=test, manifest=manifest)
+        )
         self.supply.forget()
         self.network.drop_graphs()
         return test[0] if test else best["metrics"]
 
     def _test(self) -> tuple[Metrics, list[tuple[str, str, str]]]:
         """Metrics and the rows of test_preds.csv."""
-        torch.set_num_threads(self.state.threads_now())
         best = self.state.best
         self.network.model.load_state_dict(best["model"])
         result, metrics = self._evaluate("test", self.config.stage_at(best["metrics"]["epoch"] - 1))

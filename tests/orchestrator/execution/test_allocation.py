@@ -248,27 +248,26 @@ def test_the_nodes_hold_as_many_as_their_cpus_gpus_and_memory_allow() -> None:
 
 def allocated(steps: list[TrainingStep], cpus: int = 2, **wishes: Any) -> dict[str, Any]:
     cluster = Cluster(((cpus, 0.0),), (10**12,))
-    return dict(Allocator(cluster, Hardware(**wishes), lambda step, most: 1).allocate(steps).resources)
+    return dict(Allocator(cluster, Hardware(**wishes), lambda step, most: 1, SHARES).allocate(steps).resources)
 
 
-def test_fixed_trainings_get_the_same_with_a_sweep_beside_them() -> None:
-    """Otherwise the sweep would change their numbers."""
-    alone = allocated(steps(1), cpus=4)
-    beside = allocated([*steps(1), *trials(3)], cpus=4)
-    assert {name: beside[name] for name in alone} == alone
-    assert set(beside) == {"any0", "any0#1", "any1#1", "any2#1"}
+SHARES = Path("cpus.json")
 
 
-def test_only_the_fixed_training_that_ends_last_gets_all_cpus_at_the_end() -> None:
-    """And none where CPUs were given, where trials wait for memory, on several nodes, or beside GPUs."""
-    many = {"rows": 20_000}
-    some = steps(3, **many)
-    assert sum(found.tail is not None for found in allocated(some).values()) == 1
-    assert not any(found.tail for found in allocated(trials(3)).values())
-    assert not any(found.tail for found in allocated(some, cpus_per_trial=1).values())
-    for cluster in (Cluster(((2, 0.0),), (1,)), Cluster(((1, 0.0), (1, 0.0)), (10**12, 10**12)), Cluster(((2, 1.0),))):
-        found = Allocator(cluster, Hardware(), lambda step, most: 1).allocate(some)
-        assert not any(resources.tail for resources in found.resources.values())
+@pytest.mark.parametrize("wanted", [1, 2, 9])
+def test_on_one_machine_trials_reserve_one_cpu_and_share_the_rest(wanted: int) -> None:
+    for found in allocated(steps(wanted), cpus=4).values():
+        assert (found.threads, found.shares) == (1, SHARES)
+
+
+def test_cpus_are_not_shared_where_they_were_given_on_several_nodes_or_beside_gpus() -> None:
+    assert {(r.threads, r.shares) for r in allocated(steps(3), cpus=4, cpus_per_trial=2).values()} == {(2, None)}
+    for nodes, share in ((((1, 0.0), (1, 0.0)), Share(1, 0.0)), (((4, 1.0),), Share(4, 1.0))):
+        found = Allocator(Cluster(nodes), Hardware(), lambda step, most: 1, SHARES).allocate(steps(3))
+        assert {request.share for request in found.requests.values()} == {share}
+        assert {resources.shares for resources in found.resources.values()} == {None}
+    found = Allocator(Cluster(((4, 1.0),)), Hardware(device="cpu"), lambda step, most: 1, SHARES).allocate(steps(3))
+    assert {resources.shares for resources in found.resources.values()} == {SHARES}, "nobody asked for the GPU"
 
 
 def test_plain_and_workers_reach_every_training() -> None:

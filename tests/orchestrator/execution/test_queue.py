@@ -29,8 +29,8 @@ def history(name: str, epochs: int) -> TrialHistory:
     return TrialHistory(scores, tuple(CONFIG.stage_at(epoch) for epoch in range(epochs)))
 
 
-def fixed(name: str, work: float, cpus: int = 1, alone_from: int | None = None) -> Entry:
-    return Entry(name, work, Request(Share(cpus, 0.0)), alone_from=alone_from)
+def fixed(name: str, work: float, cpus: int = 1) -> Entry:
+    return Entry(name, work, Request(Share(cpus, 0.0)))
 
 
 def trial(name: str, work: float = 1.0, request: Request = ONE_CPU) -> Entry:
@@ -165,17 +165,6 @@ def test_memory_keeps_trainings_apart() -> None:
     machine = Machine(queue_of([trial(n, request=large) for n in KNOWN], limits=Limits(Cluster(((8, 0.0),), (10,))))[0])
     machine.run()
     assert machine.most == 1
-
-
-def test_nobody_starts_beside_a_training_that_was_planned_all_cpus() -> None:
-    queue, _ = queue_of([fixed("alone", 5.0, alone_from=3), *(trial(name) for name in KNOWN)], cpus=2)
-    machine = Machine(queue)
-    machine.run()
-    done = machine.events.index(("done", "alone"))
-    before = [name for event, name in machine.events[:done] if event == "started"]
-    assert before == ["alone", "m#0"]
-    assert ("pause", "m#0") in machine.events[:done], "a trial makes room"
-    assert machine.started()[2] in KNOWN
 
 
 # -- who goes on

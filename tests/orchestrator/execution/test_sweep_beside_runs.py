@@ -89,11 +89,9 @@ def test_what_a_sweep_chose_is_what_run_all_trains(bench: Bench, swept: Path, pl
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_fixed_run_is_the_same_beside_a_sweep(plainly: Path, beside: tuple[Path, str], experiment: str) -> None:
-    """History, weights, predictions and metrics: what it may use of the machine is what it would have alone."""
+    """History, weights, predictions and metrics, on whatever CPUs were free."""
     output, _ = beside
     assert trained(output, folder_of(experiment)) == trained(plainly, folder_of(experiment))
-    for root in (output, plainly):
-        assert read_json(root / RUNS / folder_of(experiment) / "manifest.json")["threads"] == 2
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

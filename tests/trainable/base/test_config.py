@@ -187,7 +187,7 @@ def test_identity_names_what_is_new_where_it_is_asked_for(change: dict[str, Any]
         threads=st.none() | st.integers(1, 64),
         workers=st.none() | st.integers(0, 64),
         plain=st.booleans(),
-        tail=st.none() | st.tuples(st.integers(0, 50), st.integers(1, 64)),
+        shares=st.sampled_from([None, Path("/output/.emosweep/cpus.json")]),
     ),
     st.sampled_from([PROBE, FINETUNE, replace(FINETUNE, amp=True, stage2_epoch=2, schedule="cosine")]),
     st.booleans(),

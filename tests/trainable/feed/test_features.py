@@ -22,6 +22,8 @@ from trainable.network.compute import Compute
 from trainable.network.model import build_model
 from trainable.network.pixels import normalise
 from trainable.network.stages import StageBoundary, train_mode
+from trainable.pieces.images import image_by_image
+from trainable.pieces.threads import share_among
 
 CPU = torch.device("cpu")
 ENGINE = Compute(CPU, amp=False)
@@ -50,7 +52,7 @@ def model(weights: Path) -> nn.Module:
 def cache(tmp_path: Path) -> Iterator[Path]:
     with cache_at(tmp_path / "cache") as folder:
         yield folder
-    torch.set_num_threads(1)
+    share_among(lambda: 1)
 
 
 def features(model: nn.Module, files: list[Path], stage: int, engine: Compute = ENGINE, *, flips: bool = True) -> Rows:
@@ -76,22 +78,21 @@ def random_pixels(count: int) -> Tensor:
 
 
 @STAGES
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 3])
 def test_an_image_has_the_same_features_in_every_batch(stage: int, threads: int, model: nn.Module) -> None:
-    torch.set_num_threads(threads)
     x, cut = random_pixels(150), StageBoundary(model, stage)
     whole = cut.before(x)
-    for size in (1, 63, 64, 65, 131):
+    share_among(lambda: threads)
+    for size in (1, 31, 32, 33, 65, 131):
         assert torch.equal(cut.before(x[150 - size :]), whole[150 - size :]), size
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_head_s_inputs_are_the_same_from_the_trunk_as_from_the_pixels(threads: int, model: nn.Module) -> None:
-    torch.set_num_threads(threads)
+def test_the_head_s_inputs_are_the_same_from_the_trunk_as_from_the_pixels(model: nn.Module) -> None:
     x = random_pixels(130)
     trunk, expected = StageBoundary(model, 2).before(x), StageBoundary(model, 1).before(x)
-    for size in (1, 2, 63, 64, 65, 130):
-        assert torch.equal(StageBoundary(model, 1).from_trunk(trunk[:size]), expected[:size]), size
+    for size in (1, 2, 31, 32, 33, 130):
+        found = image_by_image(StageBoundary(model, 1).top, CPU, trunk[:size])
+        assert torch.equal(found, expected[:size]), size
 
 
 @STAGES
@@ -174,12 +175,9 @@ def test_no_room_is_made_at_the_cost_of_the_rows_that_others_are_derived_from(
 
 
 def test_everything_that_changes_the_numbers_changes_the_key(weights: Path, model: nn.Module) -> None:
-    """The place of a network's features: by stage, precision, threads, and any weight or statistic that is frozen."""
+    """The place of a network's features: by stage, precision, and any weight or statistic that is frozen."""
     found = {folder_of(model, 1), folder_of(model, 2)}
     found |= {folder_of(model, stage, replace(ENGINE, amp=True)) for stage in (1, 2)}
-    torch.set_num_threads(2)
-    found |= {folder_of(model, 1), folder_of(model, 2)}
-    torch.set_num_threads(1)
     for name in ("features.0.0.weight", "features.5.block.0.1.running_mean"):
         with torch.no_grad():
             model.state_dict()[name][0] += 1e-3
@@ -187,7 +185,7 @@ def test_everything_that_changes_the_numbers_changes_the_key(weights: Path, mode
     for seed in (1, 2):
         other = build_model(probe("none", seed=seed), CLASSES)[0]
         found |= {folder_of(other, 1), folder_of(other, 2)}
-    assert len(found) == 14
+    assert len(found) == 12
 
 
 def test_another_version_of_pytorch_computes_for_itself(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +196,7 @@ def test_another_version_of_pytorch_computes_for_itself(model: nn.Module, monkey
 
 
 def test_what_does_not_enter_the_numbers_does_not_change_the_key(weights: Path, model: nn.Module) -> None:
-    """The head and its seed; the micro-batch; for stage 2, the blocks above."""
+    """The head and its seed; the micro-batch; the number of threads; for stage 2, the blocks above."""
     other = build_model(probe(weights, seed=5), ["a", "b"])[0].train()
     for stage in (1, 2):
         assert folder_of(other, stage) == folder_of(model, stage)
@@ -215,4 +213,4 @@ def test_the_folder_says_what_it_holds_and_an_empty_one_is_not_made(
     features(model, files[:2], 1)
     (folder,) = (cache / "features").iterdir()
     about = json.loads((folder / "about.json").read_text())
-    assert (about["stage"], about["dtype"], about["threads"], about["device"]) == (1, "torch.float32", 1, "cpu")
+    assert (about["stage"], about["dtype"], about["piece"], about["device"]) == (1, "torch.float32", 32, "cpu")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -13,16 +13,17 @@ from torchvision.models import mobilenet_v3_small
 from trainable.network.stages import StageBoundary, set_stage, train_mode
 from trainable.network.tiled import tiles
 from trainable.network.tiled.layers import convolution_backward, layers_of
+from trainable.network.tiled.linear import tiled_linear
 from trainable.network.tiled.step import tiled_features
+from trainable.pieces.threads import share_among
 
 IMAGES, SIDE = 7, 64
 
 
 @pytest.fixture(autouse=True)
 def _threads() -> Iterator[None]:
-    before = torch.get_num_threads()
     yield
-    torch.set_num_threads(before)
+    share_among(lambda: 1)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def pixels(dtype: torch.dtype) -> Tensor:
 def there_and_back(features: nn.Sequential, x: Tensor, *, tiled: bool) -> dict[str, Tensor]:
     """Everything that a step leaves: output, gradients, running statistics."""
     own = copy.deepcopy(features).to(x.dtype)
-    out = tiled_features(layers_of(own), x) if tiled else own(x)
+    out = tiled_features(layers_of(own), x) if tiled else own(x).mean((2, 3))
     torch.manual_seed(3)
     (out * torch.randn_like(out)).sum().backward()
     gradients = {name: p.grad for name, p in own.named_parameters() if p.grad is not None}
@@ -57,23 +58,38 @@ def there_and_back(features: nn.Sequential, x: Tensor, *, tiled: bool) -> dict[s
     return {"out": out.detach(), **gradients, **{f"{name} itself": b for name, b in own.named_buffers()}}
 
 
+def maps(dtype: torch.dtype) -> Tensor:
+    """What enters stage 2."""
+    torch.manual_seed(2)
+    return torch.randn(IMAGES, 96, 5, 5, dtype=dtype).contiguous(memory_format=torch.channels_last)
+
+
+PARTS = pytest.mark.parametrize(("first", "entering"), [(0, pixels), (-2, maps)], ids=["stage 3", "stage 2"])
+
+
+@PARTS
 @pytest.mark.parametrize("tile_bytes", [1, 1 << 17, 1 << 30], ids=["an image each", "several", "one tile"])
-def test_it_is_what_the_modules_do(features: nn.Sequential, tile_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_the_modules_do(
+    features: nn.Sequential, first: int, entering: Callable[[torch.dtype], Tensor], tile_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """In float64, where rounding cannot hide a mistake."""
     monkeypatch.setattr(tiles, "TILE_BYTES", tile_bytes)
-    x = pixels(torch.float64)
+    x, features = entering(torch.float64), features[first:]
     ours, theirs = (there_and_back(features, x, tiled=tiled) for tiled in (True, False))
     for name, expected in theirs.items():
         torch.testing.assert_close(ours[name], expected, rtol=1e-7, atol=1e-9, msg=lambda text, n=name: f"{n}: {text}")
 
 
-def test_the_number_of_threads_changes_no_bit(features: nn.Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
+@PARTS
+def test_the_number_of_threads_changes_no_bit(
+    features: nn.Sequential, first: int, entering: Callable[[torch.dtype], Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 17)
     found = []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(there_and_back(features, pixels(torch.float32), tiled=True))
-        assert torch.get_num_threads() == threads
+    for threads in (1, 2, 3, 8):
+        share_among(lambda count=threads: count)  # type: ignore[misc]
+        found.append(there_and_back(features[first:], entering(torch.float32), tiled=True))
     for other in found[1:]:
         assert all(torch.equal(value, other[name]) for name, value in found[0].items())
 
@@ -99,16 +115,19 @@ def test_a_depthwise_gradient_in_parts_is_the_whole_one(kernel: int, stride: int
 
 @pytest.mark.parametrize(
     ("training", "stage", "half", "expected"),
-    [(True, 3, False, True), (False, 3, False, False), (True, 3, True, False), (True, 2, False, False)],
+    [
+        *[(True, 3, False, True), (False, 3, False, False), (True, 3, True, False)],
+        *[(True, 2, False, True), (False, 2, False, False), (True, 2, True, False), (True, 1, False, False)],
+    ],
 )
-def test_stage_3_trains_with_it_on_a_cpu_in_full_precision(
+def test_stages_2_and_3_train_with_it_on_a_cpu_in_full_precision(
     training: bool, stage: int, half: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = []
 
     def spy(layers: list[object], x: Tensor) -> Tensor:
         called.append(len(layers))
-        return torch.zeros(len(x), 576, 2, 2)
+        return torch.zeros(len(x), 576)
 
     monkeypatch.setattr("trainable.network.stages.tiled_features", spy)
     model = mobilenet_v3_small(weights=None, num_classes=3)
@@ -120,13 +139,17 @@ def test_stage_3_trains_with_it_on_a_cpu_in_full_precision(
     assert bool(called) == expected
 
 
-def test_what_a_tile_raises_is_raised() -> None:
-    def work(k: int) -> None:
-        if k == 5:
-            raise MemoryError("tile")
-
-    with pytest.raises(MemoryError, match="tile"):
-        tiles.each(9, work, 2)
+@pytest.mark.parametrize(("width", "out"), [(576, 1024), (5, 3), (128, 129)])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_linear_layer_in_parts_is_the_whole_one(width: int, out: int, frozen: bool) -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(width, out, dtype=torch.float64).requires_grad_(not frozen)
+    x = torch.randn(7, width, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *(() if frozen else linear.parameters())]
+    y, expected = tiled_linear(linear, x), linear(x)
+    torch.testing.assert_close(y, expected)
+    dy = torch.randn_like(y)
+    torch.testing.assert_close(torch.autograd.grad(y, inputs, dy), torch.autograd.grad(expected, inputs, dy))
 
 
 @pytest.mark.parametrize(("images", "image_bytes", "expected"), [(7, 1 << 30, [1] * 7), (7, 1 << 19, [2, 2, 3])])

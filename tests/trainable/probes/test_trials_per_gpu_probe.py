@@ -95,7 +95,7 @@ def test_a_trial_that_has_to_use_less_memory_has_no_room(project: Path, tmp_path
 
 def test_processes_are_used_again_for_larger_numbers(project: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    trial = trial_of(project, out, finetune("none", epochs=3, batch=8), tail=(1, 64))
+    trial = trial_of(project, out, finetune("none", epochs=3, batch=8))
     with TrialProcesses(trial, ahead=1, seconds=0.1) as processes:
         (alone, memory), first = processes.measure(1), processes.processes[0].pid
         assert alone > 0 and memory == 1

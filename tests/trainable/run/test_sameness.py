@@ -25,7 +25,6 @@ from twins import (
     sized_project,
     steps_with_states,
     tells_classes_apart,
-    threads,
     trained,
 )
 
@@ -45,12 +44,6 @@ def cache(tmp_path: Path) -> Iterator[Path]:
     """A cold cache for each test."""
     with cache_at(tmp_path / "cache") as folder:
         yield folder
-
-
-@pytest.fixture
-def one_thread_after() -> Iterator[None]:
-    yield
-    torch.set_num_threads(1)
 
 
 def three_stages(weights: Path | str, **changes: object) -> TrainConfig:
@@ -271,14 +264,6 @@ def test_half_precision_on_a_cpu_gives_the_same_numbers(weights: Path, tmp_path:
     plain = trained(project, tmp_path / "plain", config, PLAIN)
     assert_same(plain, trained(project, tmp_path / "fast", config))
     assert history(plain) != history(trained(project, tmp_path / "whole", three_stages(weights, amp=False), PLAIN))
-
-
-@pytest.mark.usefixtures("one_thread_after")
-def test_two_threads_give_the_same_numbers_on_both_paths(weights: Path, tmp_path: Path) -> None:
-    project = sized_project(tmp_path / "project", 70, 5, 66)
-    config = three_stages(weights, batch=67)
-    plain = trained(project, tmp_path / "plain", config, replace(threads(2), plain=True))
-    assert_same(plain, trained(project, tmp_path / "fast", config, threads(2)))
 
 
 @pytest.mark.parametrize(("amp", "micro_batch"), [(False, None), (True, None), (False, 3)], ids=str)

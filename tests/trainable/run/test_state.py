@@ -8,7 +8,7 @@ from trainable.run.state import RunState
 
 
 def test_a_checkpoint_gives_the_state_back() -> None:
-    state = RunState(threads=2, tail=[3, 4], micro_batch=8, fallbacks=["less"])
+    state = RunState(micro_batch=8, fallbacks=["less"])
     state.add_epoch({"epoch": 1, "val_macro_f1": 0.5})
     state.add_corrupt("val", {"b.jpg", "a.jpg"})
     saved = json.loads(json.dumps({**state.to_checkpoint(), "model": {}, "identity": {}}))
@@ -17,7 +17,7 @@ def test_a_checkpoint_gives_the_state_back() -> None:
 
 
 def test_corrupt_images_are_noted_once() -> None:
-    state = RunState(threads=1)
+    state = RunState()
     assert state.add_corrupt("train", {"b", "a"}) == ["a", "b"]
     assert state.add_corrupt("train", {"c", "a"}) == ["c"]
     assert state.add_corrupt("val", {"a"}) == ["a"]
@@ -25,24 +25,14 @@ def test_corrupt_images_are_noted_once() -> None:
 
 
 def test_the_earlier_epoch_is_the_best_on_a_tie() -> None:
-    state = RunState(threads=1)
+    state = RunState()
     assert state.is_best(0.0)
     state.best = {"model": {}, "metrics": {"macro_f1": 0.5}}
     assert [state.is_best(score) for score in (0.4, 0.5, 0.6)] == [False, False, True]
 
 
-def test_a_tail_has_its_own_threads_from_its_epoch_on() -> None:
-    state = RunState(threads=1, tail=(2, 4))
-    found = []
-    for _ in range(4):
-        found.append(state.threads_now())
-        state.add_epoch({})
-    assert found == [1, 1, 4, 4]
-    assert RunState(threads=3).threads_now() == 3
-
-
 def test_new_states_share_nothing() -> None:
-    one, other = RunState(threads=1), RunState(threads=1)
+    one, other = RunState(), RunState()
     one.add_epoch({})
     one.add_corrupt("train", {"a"})
     assert (other.history, other.corrupt["train"]) == ([], [])

@@ -175,7 +175,7 @@ def test_the_manifest_says_what_made_the_run(whole: Path, config: TrainConfig) -
     assert found["experiment"] == "finetune_M1_160"
     assert found["classes"] == CLASSES
     assert found["rows"] == {"train": 18, "val": 6, "test": 9}
-    assert (found["device"], found["amp"], found["threads"], found["workers"]) == ("cpu", False, 1, 0)
+    assert (found["device"], found["amp"], found["workers"]) == ("cpu", False, 0)
     assert found["fallbacks"] == []
     assert found["corrupt_images"] == {"train": [], "val": [], "test": []}
     assert torch.__version__.startswith(found["versions"]["torch"])
@@ -342,12 +342,12 @@ def test_test_is_evaluated_with_the_best_weights(project: Path, weights: Path, t
 def test_a_run_stopped_after_every_epoch_ends_like_one_that_was_not(
     shared_project: Path, config: TrainConfig, whole: Path, tmp_path: Path
 ) -> None:
-    """Also with other workers and threads asked for at every turn: the threads of the beginning are kept."""
+    """Also with other workers and threads at every turn."""
     spec = spec_of(shared_project, tmp_path / "finetune_M1_160", config)
     told: list[str] = []
     for epoch, resources in enumerate((CPU, replace(CPU, workers=2), replace(CPU, threads=2), replace(CPU, workers=1))):
         run = Trainer(spec, resources, log=told.append)
-        assert (run.state.epoch, run.state.threads, torch.get_num_threads()) == (epoch, 1, 1)
+        assert run.state.epoch == epoch
         run.step()
     assert [line for line in told if "going on" in line] == [f"going on after epoch {i} of 4" for i in (1, 2, 3)]
     last = Trainer(spec, CPU)
@@ -361,7 +361,7 @@ def test_checkpoints_keep_their_keys(begun: Trainer) -> None:
     """A run that an earlier version began goes on with this one."""
     assert begun.state_dict().keys() == {
         "identity", "epoch", "stage", "model", "optimizer", "scaler", "best", "history", "corrupt", "fallbacks",
-        "micro_batch", "threads", "tail", "started", "notes",
+        "micro_batch", "started", "notes",
     }  # fmt: skip
 
 

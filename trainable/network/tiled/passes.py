@@ -34,6 +34,7 @@ class State:
         self.layer = layer
         self.shape = n, (h - 1) // stride + 1, (w - 1) // stride + 1, self.c
         self.hw = self.shape[1] * self.shape[2]
+        self.per_image = n, self.c
         self.fold = next(f for f in (8, 4, 2, 1) if f == 1 or (self.hw % f == 0 and f * self.c < 2 * WIDE))
         self.tiles = tiles_of(n, x.element_size() * max(self.hw * self.c, h * w * channels))
         self.y = x.new_empty(self.shape)
@@ -81,11 +82,12 @@ class Outputs:
     The first time, what the backward pass needs of it is kept.
     """
 
-    def __init__(self, state: State, added: State | None, tiles: Tiles, *, first: bool) -> None:
+    def __init__(self, state: State, added: Tensor | None, tiles: Tiles, *, first: bool) -> None:
+        """`added`: what is added to it, of its shape."""
         self.state, self.layer, self.first = state, state.layer, first
         self.y = state.split(state.y, tiles)
         self.z = state.split(state.z, tiles) if self.layer.ends_block else ()
-        self.added = added.split(added.z, tiles) if added else ()
+        self.added = () if added is None else state.split(added, tiles)
         if self.layer.squeeze is not None:
             self.pooled, self.hidden, self.gate = (t.split(tiles) for t in (state.pooled, state.hidden, state.gate))
 
