@@ -59,6 +59,7 @@ class Machine:
     threads: Annotated[int | None, whole("CPU threads. Default: as many as CPUs may be used.")] = None
     workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
     plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
+    deterministic: Annotated[bool, flag("On a GPU, kernels that give the same bits again.")] = False
     allow_corrupt: Annotated[bool, flag("Go on where more than a tenth of the images are corrupt.")] = False
 
     @property
@@ -67,7 +68,10 @@ class Machine:
         for name, value, least in (("workers", self.workers, 0), ("threads", self.threads, 1)):
             if value is not None and value < least:
                 raise ConfigError(f"--{name} must be at least {least}, not {value}")
-        return Resources(self.device, self.threads, self.workers, self.plain, allow_corrupt=self.allow_corrupt)
+        return Resources(
+            self.device, self.threads, self.workers, self.plain,
+            deterministic=self.deterministic, allow_corrupt=self.allow_corrupt,
+        )  # fmt: skip
 
 
 def train(

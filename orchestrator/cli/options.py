@@ -143,7 +143,7 @@ class Machine:
     ] = None
     device: Annotated[str, option("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))] = "auto"
     num_cpus: Annotated[int | None, whole("CPUs of the Ray started here. Default: all.")] = None
-    cpus_per_trial: Annotated[int | None, whole("Default: so that trials fill the CPUs.")] = None
+    cpus_per_trial: Annotated[int | None, whole("Default: those that no other trial needs just then.")] = None
     gpus_per_trial: Annotated[float | None, option("A part such as 0.5 shares a GPU. Default: 1.")] = None
     trials_per_gpu: Annotated[
         str | None,
@@ -152,6 +152,7 @@ class Machine:
     max_concurrent: Annotated[int | None, whole("Trials that run at once, at most. Default: what fits.")] = None
     plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
     workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
+    deterministic: Annotated[bool, flag("On a GPU, kernels that give the same bits again; slower.")] = False
     allow_corrupt: Annotated[bool, flag("Go on where more than a tenth of a split's images are corrupt.")] = False
 
     @property
@@ -171,6 +172,7 @@ class Machine:
             cpus_per_trial=self.cpus_per_trial,
             gpus_per_trial=self._gpu_share(),
             plain=self.plain,
+            deterministic=self.deterministic,
             max_concurrent=self.max_concurrent,
             allow_corrupt=self.allow_corrupt,
         )

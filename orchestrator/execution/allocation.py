@@ -190,12 +190,8 @@ class Allocator:
 
     def _resources(self, share: Share) -> Resources:
         """What each training may use."""
-        hardware = self.hardware
         shares = self.shares if self._elastic else None
-        return Resources(
-            share.device, share.cpus, hardware.workers, hardware.plain,
-            shares=shares, allow_corrupt=hardware.allow_corrupt,
-        )  # fmt: skip
+        return self.hardware.resources(device=share.device, threads=share.cpus, shares=shares)
 
 
 def memory_requests(steps: Sequence[TrainingStep], cluster: Cluster, share: Share) -> dict[str, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from trainable.base.config import Resources
 from trainable.base.errors import ConfigError
 
 
@@ -20,6 +21,7 @@ class Hardware:
     gpus_per_trial: float | Literal["auto"] | None = None
     plain: bool = False
     max_concurrent: int | None = None
+    deterministic: bool = False
     allow_corrupt: bool = False
 
     def __post_init__(self) -> None:
@@ -34,3 +36,8 @@ class Hardware:
             raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
         if self.address and self.num_cpus:
             raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
+
+    def resources(self, **share: Any) -> Resources:
+        """What one training may use and put up with. `share`: the values of `Resources` that say how much it gets."""
+        wishes = ("workers", "plain", "deterministic", "allow_corrupt")
+        return Resources(**{name: getattr(self, name) for name in wishes}, **share)

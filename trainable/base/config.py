@@ -212,6 +212,7 @@ class Resources:
         plain: decode every image and run every layer in every epoch, which gives the same numbers more slowly.
         shares: a file that says how many threads the run may use at the moment, which goes before `threads` (see
             `trainable.base.cpu_share`).
+        deterministic: only kernels that give a GPU's results bit for bit again. On a CPU all do.
         allow_corrupt: go on where more than a tenth of a part's images are corrupt.
     """
 
@@ -220,6 +221,7 @@ class Resources:
     workers: int | None = None
     plain: bool = False
     shares: Path | None = None
+    deterministic: bool = False
     allow_corrupt: bool = False
 
     def to_json(self) -> dict[str, Any]:

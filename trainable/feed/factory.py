@@ -21,6 +21,9 @@ from trainable.feed.plain import ImageBatches, PlainBatches
 from trainable.network.compute import Compute
 from trainable.network.stages import StageBoundary
 
+EVALUATED = 256
+"""Images that are fetched at a time to be evaluated on a CPU."""
+
 
 class InputFactory:
     """Makes the batches of each part of a split at each stage. Both paths give the same numbers.
@@ -100,7 +103,7 @@ class InputFactory:
 
     def _plain(self, part: str, boundary: StageBoundary, compute: Compute) -> Batches:
         images = ImageBatches(
-            self.tables[part], self.classes, self.config.batch,
+            self.tables[part], self.classes, self._batch(part, compute),
             seed=self._seed(part), workers=self.workers, pin=compute.device.type == "cuda",
         )  # fmt: skip
         return PlainBatches(images, boundary, compute, partial(self._check, part))
@@ -120,7 +123,7 @@ class InputFactory:
                 features.fill_trunk(digests, both_flips=both_flips)
             rows, kind = features.rows(digests, both_flips=both_flips), StoredBatches
         return kind(
-            rows, labels, corrupt, self.config.batch,
+            rows, labels, corrupt, self._batch(part, compute),
             seed=self._seed(part), device=compute.device, both_flips=both_flips, resident=self.resident,
             free_memory=self.free_memory,
         )  # fmt: skip
@@ -135,6 +138,10 @@ class InputFactory:
         if self._images is None:
             self._images = ImageStore()
         return self._images
+
+    def _batch(self, part: str, compute: Compute) -> int:
+        """On a CPU an image is evaluated by itself, whatever the batch."""
+        return EVALUATED if part != "train" and compute.device.type == "cpu" else self.config.batch
 
     def _seed(self, part: str) -> int | None:
         return self.config.seed if part == "train" else None

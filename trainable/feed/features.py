@@ -44,6 +44,7 @@ class FrozenFeatures:
             "dtype": str(self.compute.frozen_dtype),
             "device": device_name(self.compute.device),
             "kernels": torch.backends.cpu.get_cpu_capability() if self.compute.device.type == "cpu" else "",
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
             "piece": PIECE if self.compute.device.type == "cpu" else 0,
             "torch": torch.__version__,
             "images": self.images.store.folder.name,

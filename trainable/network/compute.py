@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -72,6 +73,20 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise ConfigError("--device cuda: PyTorch sees no CUDA GPU here (use --device cpu or auto)")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and available) else "cpu")
+
+
+def prepare_device(resources: Resources) -> torch.device:
+    """The device of a run, and whether this process takes deterministic kernels on it from now on.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is no CUDA GPU.
+    """
+    if resources.deterministic:  # cuBLAS reads it when the process first uses the GPU
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    device = pick_device(resources.device)
+    torch.use_deterministic_algorithms(resources.deterministic and device.type == "cuda")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # for finding mistakes
+    return device
 
 
 def device_name(device: torch.device) -> str:

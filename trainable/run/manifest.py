@@ -25,7 +25,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 def manifest_of(
     spec: RunSpec, identity: Identity, tables: Mapping[str, ImageTable], classes: Sequence[str], state: RunState,
-    test_seconds: float, *, device: str, amp: bool, plain: bool, workers: int,
+    test_seconds: float, *, device: str, amp: bool, plain: bool, workers: int, deterministic: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """The content of manifest.json, for the parts of the split that the run has read.
 
@@ -36,6 +36,7 @@ def manifest_of(
         amp: whether the run computed in mixed precision.
         plain: whether every epoch decoded and computed everything.
         workers: DataLoader workers at the end.
+        deterministic: whether a GPU used deterministic kernels only.
     """
     return {
         "experiment": spec.name,
@@ -51,6 +52,7 @@ def manifest_of(
         "allocator": "jemalloc" if uses_jemalloc() else "system",
         "path": "plain" if plain else "fast",
         "workers": workers,
+        "deterministic": deterministic or device == "cpu",
         "micro_batch": state.micro_batch,
         "notes": state.notes,
         "fallbacks": state.fallbacks,

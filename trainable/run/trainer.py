@@ -19,7 +19,7 @@ from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes
 from trainable.data.tables import ImageTable
 from trainable.feed.factory import InputFactory
-from trainable.network.compute import Compute, default_workers, device_name, make_compute, pick_device
+from trainable.network.compute import Compute, default_workers, device_name, make_compute, prepare_device
 from trainable.network.network import Network
 from trainable.pieces.threads import use_cpus
 from trainable.run.allocator import keep_freed_memory
@@ -71,7 +71,7 @@ class Trainer:
         self.tables = {part: tables[part] for part in spec.parts} if tables else read_tables(spec)
         self.classes = sorted(set(self.tables["train"].labels))
         self.identity = identity or training_identity(self.config, self.tables, ImageHashes(cache_root() / HASHES))
-        self._compute = compute or make_compute(self.config, pick_device(resources.device))
+        self._compute = compute or make_compute(self.config, prepare_device(resources))
         device = self._compute.device
         self.objective = make_objective(self.config, self.tables["train"].labels, self.classes, device)
         self.supply = InputFactory(
@@ -223,8 +223,8 @@ class Trainer:
         test, seconds = self._retried(self._test) if self.spec.test else (None, 0.0)
         manifest = manifest_of(
             self.spec, self.identity, self.tables, self.classes, self.state, seconds,
-            device=device_name(self.compute.device), amp=self.compute.amp,
-            plain=self.supply.plain, workers=self.supply.workers,
+            device=device_name(self.compute.device), amp=self.compute.amp, plain=self.supply.plain,
+            workers=self.supply.workers, deterministic=torch.are_deterministic_algorithms_enabled(),
         )  # fmt: skip
         best = self.state.best
         self._note(
