@@ -112,11 +112,11 @@ class Join:
         if self.complete:
             return f"All {self.joined:,} {left} were joined with their {right}."
         alone = self.left_rows - self.joined - self.ambiguous - self.other_label
-        counts = {"fit more than one": self.ambiguous, "have another label there": self.other_label}
-        counts["have no certain counterpart"] = alone
+        counts = {"with several possible partners": self.ambiguous, "with another label there": self.other_label}
+        counts["without a certain partner"] = alone
         reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items() if count)
         said = f"{self.joined:,} of {self.left_rows:,} {left} were joined with one of {self.right_rows:,} {right}"
-        return f"{said}; of the others {reasons}." if reasons else f"{said}."
+        return f"{said}; not joined: {reasons}." if reasons else f"{said}."
 
 
 def join_faces(left: FaceRows, right: FaceRows) -> Join:
