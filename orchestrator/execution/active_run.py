@@ -25,7 +25,6 @@ from orchestrator.sweeps.policies import Policy, make_policy
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep
 from orchestrator.tracking.tracker import Tracker
-from trainable.base.config import Resources
 
 
 class ActiveRun:
@@ -152,10 +151,7 @@ class ActiveRun:
     def _measure(self, step: TrainingStep, most: int) -> int:
         """How many trials like `step` pay on a GPU at once."""
         self.view.say(f"measuring how many trials at once pay on a GPU, with {step.name}")
-        hardware = self.hardware
-        resources = Resources(
-            hardware.device, workers=hardware.workers, plain=hardware.plain, allow_corrupt=hardware.allow_corrupt
-        )
+        resources = self.hardware.resources(device=self.hardware.device)
         count = self.executor.trials_per_gpu(job_of(step, self.planner.paths, resources), most, self.over)
         self.view.say(f"trials at once on each GPU: {count}")
         return count
