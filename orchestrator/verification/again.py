@@ -8,8 +8,8 @@ from pathlib import Path
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Run
 from orchestrator.verification.evaluation import evaluate_again
-from orchestrator.verification.outcome import Again, Tell, Verification
-from orchestrator.verification.training import train_again
+from orchestrator.verification.outcome import NO_HASHES, Again, Record, Tell, Verification
+from orchestrator.verification.training import train_again, why_not
 from trainable.base.errors import Failure
 
 
@@ -24,24 +24,26 @@ def do_again(
         epochs: the most epochs of a training; None for all.
         tell: is called after each epoch, or each part of an evaluation.
     """
-    if why := _refusal(step, found):
+    record = found.record
+    if record is None:
+        return Again(refused="not done again: what it was made from is not known")
+    if why := _refusal(step, found, record):
         return Again(refused=f"not done again: {why}")
     with tempfile.TemporaryDirectory(prefix="emosweep-verify-", ignore_cleanup_errors=True) as folder:
         try:
             if isinstance(step, Run):
-                return train_again(step, planner, Path(folder), epochs, tell)
+                return train_again(step, record, planner, Path(folder), epochs, tell)
             return evaluate_again(step, planner, Path(folder), tell)
         except Exception as error:  # whatever one experiment raises, the others are done again
             return Again(refused=f"could not be done again: {Failure.of(error).message}")
 
 
-def _refusal(step: Run | FaceApiEvaluation, found: Verification) -> str:
-    """Why numbers made again could not be compared with the result's; "" where they can."""
-    if found.record is None:
-        return "what it was made from is not known"
+def _refusal(step: Run | FaceApiEvaluation, found: Verification, record: Record) -> str:
+    """Why what is made again could not be compared with the result; "" where it can."""
     if found.inputs:
         return "its inputs have changed"
-    device = found.record.get("device")
-    if isinstance(step, Run) and device != "cpu":
-        return f"it was made on {device}, and numbers of a GPU are not the same to the last bit"
-    return ""
+    if isinstance(step, FaceApiEvaluation):
+        return ""
+    if NO_HASHES in found.unverified:
+        return "it was made by an older version, which drew and added up in another order"
+    return why_not(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from orchestrator.planning.steps import FaceApiEvaluation
 from orchestrator.verification.comparison import table_difference
 from orchestrator.verification.outcome import Again, Tell
 from trainable.base.errors import ExperimentError, Failure
+
+POLL_SECONDS = 0.05
 
 
 class _Events(NoEvents):
@@ -51,10 +54,16 @@ def evaluate_again(step: FaceApiEvaluation, planner: Planner, folder: Path, tell
     )
     tasks.start()
     try:
-        tasks.finish()
+        _wait_for(tasks.thread)
     finally:  # after Ctrl-C nothing may write into the folder any more
         stop.set()
-        tasks.finish()
+        _wait_for(tasks.thread)
     if events.failure is not None:
         raise ExperimentError(events.failure.message)
     return Again(table_difference(step.csv, again.csv) or "")
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """Until it has ended. Python's own `join` would take a thread for ended once a wait for it was interrupted."""
+    while thread in threading.enumerate():
+        time.sleep(POLL_SECONDS)

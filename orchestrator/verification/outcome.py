@@ -23,13 +23,11 @@ class Again:
     Args:
         difference: the first one from what is on disk, with its place; "" where there is none.
         same: what was found to be the same, as a clause.
-        whole: whether everything was compared.
         refused: why nothing was; "" where something was.
     """
 
     difference: str = ""
     same: str = "the same, bit for bit"
-    whole: bool = True
     refused: str = ""
 
     @property
@@ -78,10 +76,7 @@ class Verification:
         return "; ".join((*self.differences, *self.unverified)) or "unchanged"
 
     def with_again(self, again: Again) -> Self:
-        """With what came of doing the work again. Where all of it is the same, it does not matter that an older version
-        recorded no hashes."""
+        """With what came of doing the work again."""
         if again.refused:
             return replace(self, unverified=(*self.unverified, again.refused))
-        proven = again.whole and not again.difference
-        kept = tuple(why for why in self.unverified if not (proven and why == NO_HASHES))
-        return replace(self, again=again.difference, unverified=kept)
+        return replace(self, again=again.difference)

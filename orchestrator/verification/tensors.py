@@ -25,12 +25,10 @@ def weights_difference(before: Path, again: Path) -> str | None:
     if file_digest(before) == file_digest(again):
         return None
     try:
-        old = _load(before)
-        states = old["state_dict"], _load(again)["state_dict"]
-        found = state_difference(*states)
+        old, new = _load(before), _load(again)
+        found = state_difference(old["state_dict"], new["state_dict"]) or value_difference(_rest(old), _rest(new))
     except Exception as error:  # torch documents no exceptions for files that are no checkpoints
         return f"{before.name} cannot be read ({Failure.of(error).message})"
-    found = found or value_difference(_rest(old), _rest(_load(again)))
     return f"{before.name}, {found}" if found else None
 
 
@@ -60,8 +58,7 @@ def _kind(tensor: Tensor) -> str:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    # Mapped, since torch refuses a file whose checksums are wrong otherwise, and could not say which tensor it is.
-    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return loaded
 
 
