@@ -19,7 +19,7 @@ from trainable.run.allocator import uses_jemalloc
 from trainable.run.identity import Identity
 from trainable.run.state import RunState
 
-_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "ray")
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "onnxruntime", "scikit-learn", "ray")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
