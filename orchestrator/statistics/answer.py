@@ -35,11 +35,6 @@ class Candidate:
     unfinished: str = ""
     answered: int | None = None
 
-    @property
-    def compared(self) -> PairedComparison | None:
-        """The comparison on all joined rows."""
-        return self.comparison.all_rows if self.comparison else None
-
 
 @dataclass(frozen=True)
 class Question:
@@ -149,16 +144,16 @@ def _on_found_faces(best: _Finding) -> _Finding | None:
 
 def _contradictions(best: _Finding, baseline: str) -> list[str]:
     """Say so where accuracy, or the faces that the baseline found, give another verdict."""
-    said = []
-    accuracy = best.compared.scores[FALLBACK_SCORE].verdict
-    if {accuracy, best.verdict} == {Verdict.BETTER, Verdict.WORSE}:
-        said.append(f"by {NAMES[FALLBACK_SCORE]} it is {accuracy}")
+    said, name = [], best.candidate.name
     if best.candidate.comparison and best.candidate.comparison.matched is None:
         said.append(f"{baseline} found none of the faces")
     found = _on_found_faces(best)
     if found and found.verdict is not best.verdict:
         faces = f"the {found.compared.n:,} faces that {baseline} found"
-        said.append(f"on {faces} {_short(found.verdict, best.candidate.name, baseline)} ({_figures(found)})")
+        said.append(f"on {faces} {_short(found.verdict, name, baseline)} ({_figures(found)})")
+    accuracy = best.compared.scores[FALLBACK_SCORE].verdict
+    if accuracy in (Verdict.BETTER, Verdict.WORSE) and accuracy is not best.verdict:
+        said.append(f"by {NAMES[FALLBACK_SCORE]} {name} is {accuracy}")
     return said
 
 

@@ -90,10 +90,10 @@ def compare_with_detector(
     found = np.array([each is not None for each in answers[0]], bool)
 
     def compare(rows: np.ndarray) -> PairedComparison | None:
+        if not rows.any():
+            return None
         of_rows = None if persons is None else persons[rows]
-        return (
-            compare_paired(true[rows], before[rows], after[rows], classes, of_rows, level=level) if any(rows) else None
-        )
+        return compare_paired(true[rows], before[rows], after[rows], classes, of_rows, level=level)
 
     return DetectorComparison(
         join=join,
@@ -106,6 +106,5 @@ def compare_with_detector(
 
 def _share(found: np.ndarray, groups: np.ndarray | None, level: float) -> Estimate:
     """The share of rows that were found (n,): the accuracy of one class, of which an unfound row is no answer."""
-    return evaluate(
-        np.zeros(len(found), np.int64), np.where(found, 0, NO_CLASS), ("found",), groups, level=level
-    ).accuracy
+    answers = np.where(found, 0, NO_CLASS)
+    return evaluate(np.zeros(len(found), np.int64), answers, ("found",), groups, level=level).accuracy

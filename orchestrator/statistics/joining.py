@@ -1,8 +1,8 @@
 """Which row of one CSV shows the same face as which row of another?
 
 FaceAPI reads photos and MobileNet crops, so their CSVs name other files (docs/data.md). No column says which crop was
-cut from which photo, so this is found out from what both CSVs have, in two ways, of which the one counts that joins
-more rows:
+cut from which photo, so this is found out from what both CSVs have, in two ways. The one that joins more rows counts,
+and the boxes if they contradict the names:
 
 - By name. `crops/test_M1/00017.jpg` and `photos/test_M1/00017.png` agree in the file's name without its ending, and in
   a folder. Names are compared with two folders first, then with one, then without. Crops and photos that were numbered
@@ -29,7 +29,7 @@ Pairs = dict[int, int]
 DEPTHS = (3, 2, 1)
 """How many parts of a path are compared, the file's name included."""
 AGREEMENT = 0.9
-"""Of the rows that share a name this share at least must share the label, or the names are no guide."""
+"""Of the rows that share a name this share at least must share the label and the box, or the names are no guide."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ class Join:
 def join_faces(left: FaceRows, right: FaceRows) -> Join:
     """Join two CSVs by the names of their images, their boxes and labels; a row has at most one partner."""
     by_name, by_box = _by_name(left, right), _by_box(left, right)
-    pairs = by_box if len(by_box) > len(by_name) else by_name
+    contradicted = sum(by_name.get(row, other) != other for row, other in by_box.items())
+    boxes_count = len(by_box) > len(by_name) or contradicted > (1 - AGREEMENT) * len(by_name)
+    pairs = by_box if boxes_count else by_name
     found = np.array(sorted(pairs.items()), np.int64).reshape(-1, 2)
     return Join(found[:, 0], found[:, 1], len(left), len(right), *_unjoined(left, right, pairs))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def taken(rows: FaceRows, order: list[int], paths: list[str] | None = None, boxe
 
 def crops(rows: FaceRows, **changes: object) -> FaceRows:
     named = FaceRows([path.replace("data_raw/photos", "crops_160") for path in rows.paths], rows.labels, rows.boxes)
-    return named if not changes else FaceRows(**{**named.__dict__, **changes})  # type: ignore[arg-type]
+    return replace(named, **changes)  # type: ignore[arg-type]
 
 
 def partners(join: Join) -> dict[int, int]:
@@ -60,6 +61,22 @@ def test_crops_with_numbers_of_their_own_are_joined_by_box() -> None:
     left, order = photos(30), np.random.default_rng(0).permutation(30).tolist()
     found = join_faces(left, taken(left, order, left.paths[:30]))  # type: ignore[arg-type]
     assert partners(found) == {row: place for place, row in enumerate(order)}
+
+
+def test_boxes_count_where_numbers_of_their_own_keep_the_order_of_the_classes() -> None:
+    """Names and labels agree, and yet most names stand for another face; two boxes are alike, so names join more."""
+    labels = ["happy"] * 20 + ["sad"] * 20
+    boxes = [(float(max(i, 1)), 0.0, 50.0, 50.0) for i in range(40)]
+    left = FaceRows([f"photos/{i}.jpg" for i in range(40)], labels, boxes)
+    order = [*range(19, -1, -1), *range(39, 19, -1)]
+    right = FaceRows([f"crops/{i}.jpg" for i in range(40)], labels, [boxes[i] for i in order])
+    assert partners(join_faces(left, right)) == {row: order.index(row) for row in range(2, 40)}
+
+
+def test_boxes_with_a_margin_do_not_keep_names_from_joining() -> None:
+    left = photos(30)
+    wider = [(a - 9, b - 9, c + 9, d + 9) for a, b, c, d in left.boxes or ()]
+    assert join_faces(left, crops(left, boxes=wider)).complete
 
 
 def test_without_boxes_numbers_of_their_own_join_nothing() -> None:
