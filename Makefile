@@ -7,6 +7,9 @@ UV := $(shell command -v uv 2> /dev/null)
 CREATE = $(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
+# A worker of pytest-xdist for each CPU, one of them for all tests with a Ray (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all setup dev format lint clean clean-demo
 
@@ -18,10 +21,10 @@ demo: setup  ## Draw a small data set and run all seven experiments on it
 	$(BIN)/python -m orchestrator run-all --project-root $(DEMO) --config $(DEMO)/recipe.json
 
 test: lint  ## Lint, type-check and run the test suite
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: lint  ## The same with the tests that take too long for every change
-	$(BIN)/python -m pytest -m ''
+	$(PYTEST) -m ''
 
 setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Install what the program needs: Python and Node packages
 

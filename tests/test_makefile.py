@@ -97,14 +97,14 @@ def test_changed_dependencies_are_installed_again(checkout: Path, tools: Path) -
 
 
 @pytest.mark.parametrize(
-    ("target", "pytest_call"), [("test", "python -m pytest"), ("test-all", "python -m pytest -m ")]
+    ("target", "options"), [("test", "-n auto --dist loadfile"), ("test-all", "-n auto --dist loadfile -m ")]
 )
-def test_tests_set_everything_up_from_nothing(target: str, pytest_call: str, checkout: Path, tools: Path) -> None:
+def test_tests_set_everything_up_from_nothing(target: str, options: str, checkout: Path, tools: Path) -> None:
     done = make(checkout, target, path=tools)
     assert done.returncode == 0, done.stderr
     found = calls(tools)
     assert found[0].startswith("uv venv ")
-    assert found[-1] == pytest_call
+    assert found[-1] == f"python -m pytest {options}"
     assert [line for line in found if line.startswith(("ruff check", "mypy"))]
 
 
