@@ -30,6 +30,7 @@ from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
 from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.cli.tool_commands import refresh_report, write_report
+from orchestrator.cli.tracking import Tracking, tracked
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.lock import is_running
 from orchestrator.planning.inputs import check_inputs
@@ -43,6 +44,7 @@ from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.sweep import Sweep, left_to_do, plan_sweep
+from orchestrator.tracking.choice import TrackerChoice
 from search_spaces.runbook import Experiment
 from trainable.base.command_line import option
 from trainable.base.errors import ConfigError
@@ -65,15 +67,16 @@ def run_all(
     time_budget: TimeBudget = None,
     machine: Machine = Machine(),
     faceapi: FaceApi = FaceApi(),
+    tracking: Tracking = Tracking(),
 ) -> int:
     """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
-    hardware, options = machine.hardware, search.options(sweep, time_budget)
+    hardware, options, choice = machine.hardware, search.options(sweep, time_budget), tracking.choice
     set_environment(local=hardware.address is None)
     settings = Settings(training.recipe(), faceapi.settings)
     look = Look(log_format, verbose)
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, look.console, fresh=fresh)
-    return _run(steps, sweeps, planner, hardware, look, fresh=fresh)
+    return _run(steps, sweeps, planner, hardware, choice, look, fresh=fresh)
 
 
 def plan(
@@ -116,10 +119,11 @@ def sweep(
     search: SweepSearch = SweepSearch(),
     time_budget: TimeBudget = None,
     machine: Machine = Machine(),
+    tracking: Tracking = Tracking(),
 ) -> int:
     """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
     or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
-    hardware, options = machine.hardware, search.options(space, time_budget, "--space")
+    hardware, options, choice = machine.hardware, search.options(space, time_budget, "--space"), tracking.choice
     set_environment(local=hardware.address is None)
     settings = Settings(training.recipe())
     chosen = select(experiments, "sweep")
@@ -128,7 +132,7 @@ def sweep(
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
     look = Look(log_format, verbose)
     planner, _, sweeps = _plan(project.paths, chosen, settings, options, look.console, fixed=False, fresh=fresh)
-    return _run([], sweeps, planner, hardware, look, fresh=fresh)
+    return _run([], sweeps, planner, hardware, choice, look, fresh=fresh)
 
 
 def _plan(
@@ -167,6 +171,7 @@ def _run(
     sweeps: Sequence[Sweep],
     planner: Planner,
     hardware: Hardware,
+    choice: TrackerChoice,
     look: Look,
     *,
     fresh: bool,
@@ -179,9 +184,12 @@ def _run(
     from orchestrator.execution.runner import run_steps
 
     preload = ["orchestrator.reporting.report"]
-    with hangups_held_back():
+    command = "run-all" if steps else "sweep"
+    with hangups_held_back(), tracked(choice, planner.paths, command, sweeps) as run:
         make_view = look.make_view(sweeps, planner)
-        outcome = run_steps(steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload)
+        outcome = run.outcome = run_steps(
+            steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload, tracker=run.tracker
+        )
         found = _report_sweeps(sweeps, planner, console, alone=not steps)
         failures = {name: failure.message for name, failure in outcome.failures.items()}
         results = write_report(planner.paths, console, failures) if steps else []

@@ -59,17 +59,14 @@ class ActiveRun:
         budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
         self.deadline = time.monotonic() + min(budgets) if budgets else None
 
-    @property
-    def out_of_time(self) -> set[str]:
-        return self.notes.out_of_time
-
     def _step_of(self, name: str) -> Step:
         return self.evaluations.get(name) or self.notes.steps[name]
 
     def run(self, todo: Sequence[Step]) -> list[Step]:
-        """Run everything. Returns the steps that ran, those among them that were chosen on the way."""
+        """Run everything. Returns the steps, also those that were chosen on the way, without those out of time."""
         self.execute(todo)
-        return [*todo, *self.chosen, *self.confirm()]
+        steps = [*todo, *self.chosen, *self.confirm()]
+        return [step for step in steps if step.name not in self.notes.out_of_time]
 
     def execute(self, todo: Sequence[Step]) -> None:
         """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.execution.active_run import ActiveRun
 from orchestrator.execution.bookkeeping import forget
@@ -14,11 +15,12 @@ from orchestrator.execution.interrupts import INTERRUPTED, graceful_interrupts
 from orchestrator.execution.lock import only_one
 from orchestrator.execution.preload import Preload
 from orchestrator.execution.session import ray_executor
-from orchestrator.execution.view import MakeView
+from orchestrator.execution.view import MakeView, RunView
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import Step, trainings
 from orchestrator.sweeps.confirmation import to_confirm
 from orchestrator.sweeps.sweep import Sweep, left_to_do
+from orchestrator.tracking.tracker import NO_TRACKER, Tracker
 from trainable.base.errors import Failure
 from trainable.data.tables import ImageTable, distinct_images
 
@@ -45,11 +47,13 @@ def run_steps(
     fresh: bool = False,
     open_executor: OpenExecutor = ray_executor,
     preload: Sequence[str] = (),
+    tracker: Tracker = NO_TRACKER,
 ) -> Outcome:
     """Run what is to do of `steps` and of the sweeps' trials, then the confirmations. A failure leaves the rest alone.
 
     Args:
         preload: modules that the caller needs afterwards, imported when nothing else is left to do.
+        tracker: is told of the runs; the caller closes it.
 
     Raises:
         ConfigError: before a result is touched: weights, cluster or resources are unavailable, or another run writes
@@ -62,20 +66,23 @@ def run_steps(
         todo = [planner.identify(step) for step in todo]
         stop = threading.Event()
         with open_executor(planner.paths.logs, hardware.address) as executor, make_view(executor.terminal) as view:
-            view.log = executor.log
-            view.say(f"Ray's log: {executor.log}")
-            view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
+            _announce(view, executor.log, todo, sweeps)
             images = None if hardware.plain else _images(todo, planner)
-            with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload, view.say) as ahead:
+            with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload, view.say) as load:
                 cluster = executor.connect(hardware.num_cpus)
                 if fresh:
-                    ahead.finish()
+                    load.finish()
                     forget(todo, sweeps)
                 with graceful_interrupts(stop, view.say, view.abandon):
-                    run = ActiveRun(planner, hardware, executor, cluster, view, ahead.over, sweeps, fresh=fresh)
+                    run = ActiveRun(planner, hardware, executor, cluster, view, load.over, sweeps, tracker, fresh=fresh)
                     ran = run.run(todo)
-    asked = [step for step in ran if step.name not in run.out_of_time]
-    return _outcome(asked, planner, view.failures, interrupted=stop.is_set())
+    return _outcome(ran, planner, view.failures, interrupted=stop.is_set())
+
+
+def _announce(view: RunView, log: Path, todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
+    view.log = log
+    view.say(f"Ray's log: {log}")
+    view.add(todo, [name for sweep in sweeps for name in sweep.unchosen_names()])
 
 
 def _images(todo: Sequence[Step], planner: Planner) -> ImageTable | None:
