@@ -25,11 +25,13 @@ RESULTS = {
     "val_metrics_best.json",
     "test_metrics.json",
     "test_preds.csv",
+    "val_logits.parquet",
+    "test_logits.parquet",
     "classes.json",
     "history.csv",
     "manifest.json",
 }
-TRIAL_RESULTS = RESULTS - {"best.pt", "test_metrics.json", "test_preds.csv"}
+TRIAL_RESULTS = RESULTS - {"best.pt", "test_metrics.json", "test_preds.csv", "test_logits.parquet"}
 
 
 def csvs_of(root: Path, split: str = "M1") -> dict[str, Path]:

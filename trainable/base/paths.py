@@ -32,6 +32,15 @@ class RunPaths:
         return self.out / "test_preds.csv"
 
     @property
+    def val_logits(self) -> Path:
+        """Those of the best epoch."""
+        return self.out / "val_logits.parquet"
+
+    @property
+    def test_logits(self) -> Path:
+        return self.out / "test_logits.parquet"
+
+    @property
     def classes(self) -> Path:
         return self.out / "classes.json"
 
@@ -69,6 +78,11 @@ class RunPaths:
     def results(self) -> tuple[Path, ...]:
         """The files that make a finished run, the manifest aside."""
         return (self.best, self.val_metrics, self.test_metrics, self.test_preds, self.classes, self.history)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a finished run may leave, the manifest aside. Runs of earlier versions have no logits."""
+        return (*self.results, self.val_logits, self.test_logits)
 
     @property
     def trial_results(self) -> tuple[Path, ...]:

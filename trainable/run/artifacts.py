@@ -5,24 +5,30 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainable.base.config import RunSpec, TrainConfig
 from trainable.base.files import read_json, write_csv, write_json
 from trainable.base.paths import PREDS_COLUMNS, RunPaths
+from trainable.data.tables import ImageTable
 from trainable.run.checkpoints import save_torch
 from trainable.run.history import HISTORY_COLUMNS
 from trainable.run.kept_aside import keep_aside, mark_as_own
+from trainable.run.logits import write_logits
 from trainable.run.manifest import artifact_digests
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_results(
     spec: RunSpec,
     classes: list[str],
+    tables: Mapping[str, ImageTable],
     *,
     best: dict[str, Any],
     history: Sequence[dict[str, Any]],
-    test: tuple[dict[str, Any], Sequence[tuple[str, str, str]]] | None,
+    test: tuple[dict[str, Any], Sequence[tuple[str, str, str]], Tensor] | None,
     manifest: dict[str, Any],
 ) -> str:
     """Write all artifacts of a finished run and remove its checkpoint.
@@ -32,10 +38,11 @@ def write_results(
     then, and the new one moved in last: a folder with a manifest is complete.
 
     Args:
-        best: `model` (a state dict) and `metrics` of the best epoch.
+        tables: the parts that the run has read.
+        best: `model` (a state dict), `metrics` and validation `logits` of the best epoch.
         history: a row of history.csv for each epoch.
-        test: metrics, and rows of test_preds.csv. None for a run without a test: the test results and the weights
-            of an earlier run in this folder are removed, since a reader would take them for this run's.
+        test: metrics, rows of test_preds.csv, and logits. None for a run without a test: the test results and the
+            weights of an earlier run in this folder are removed, since a reader would take them for this run's.
 
     Returns:
         A sentence about earlier results that were moved aside; "" where there were none.
@@ -43,10 +50,13 @@ def write_results(
     paths, new = RunPaths(spec.out), RunPaths(RunPaths(spec.out).checkpoints / "results")
     shutil.rmtree(new.out, ignore_errors=True)
     if test is not None:
-        metrics, predictions = test
+        metrics, predictions, logits = test
         save_torch(new.best, best_checkpoint(best["model"], classes, spec.config))
         write_json(new.test_metrics, metrics)
         write_csv(new.test_preds, PREDS_COLUMNS, predictions)
+        write_logits(new.test_logits, tables["test"], classes, logits)
+    if best.get("logits") is not None:  # a checkpoint of an earlier version has none
+        write_logits(new.val_logits, tables["val"], classes, best["logits"])
     write_json(new.val_metrics, best["metrics"])
     write_json(new.classes, {"classes": classes})
     write_csv(new.history, HISTORY_COLUMNS, ([row.get(name) for name in HISTORY_COLUMNS] for row in history))
@@ -59,10 +69,10 @@ def _put_in_place(new: RunPaths, paths: RunPaths, manifest: dict[str, Any]) -> s
     if kept is not None:
         note = f"earlier results of other data, configuration or another program are kept in {kept.name}"
         manifest = {**manifest, "notes": [*manifest.get("notes", []), note]}
-    write_json(new.manifest, {**manifest, "artifacts": artifact_digests(new.results)})
+    write_json(new.manifest, {**manifest, "artifacts": artifact_digests(new.files)})
     mark_as_own(paths.out, manifest["identity"])
     paths.manifest.unlink(missing_ok=True)
-    for source, target in zip((*new.results, new.manifest), (*paths.results, paths.manifest), strict=True):
+    for source, target in zip((*new.files, new.manifest), (*paths.files, paths.manifest), strict=True):
         if source.exists():
             source.replace(target)
         else:

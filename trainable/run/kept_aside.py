@@ -33,8 +33,8 @@ def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
         OSError: a file cannot be moved.
     """
     paths, gathered = RunPaths(out), out / _GATHERED
-    files = [path for path in (*paths.results, paths.manifest) if path.is_file() or path.is_symlink()]
-    begun = gathered.is_dir() or any(path in files for path in paths.results)
+    files = [path for path in (*paths.files, paths.manifest) if path.is_file() or path.is_symlink()]
+    begun = gathered.is_dir() or any(path in files for path in paths.files)
     if begun and not _may_be_replaced(paths, identity):
         gathered.mkdir(exist_ok=True)
         for path in files:

@@ -20,12 +20,14 @@ Forward = Callable[[Tensor], Tensor]
 
 @dataclass
 class PassResult:
-    """Means over one pass. `predicted` holds class indices, int64 of shape (n,), in the order of the batches."""
+    """Means over one pass. `predicted` holds class indices, int64 of shape (n,), in the order of the batches; `logits`,
+    float32 (n, classes), are those of an evaluation."""
 
     loss: float
     accuracy: float
     predicted: Tensor
     corrupt: set[str] = field(default_factory=set)
+    logits: Tensor | None = None
 
 
 def train_epoch(
@@ -85,7 +87,7 @@ def evaluate(forward: Forward, inputs: Batches, compute: Compute) -> PassResult:
     loss = F.cross_entropy(logits, true, reduction="none").double().mean()
     predicted = logits.argmax(1)
     accuracy = (predicted == true).double().mean()
-    return PassResult(loss.item(), accuracy.item(), predicted.cpu(), set(inputs.corrupt))
+    return PassResult(loss.item(), accuracy.item(), predicted.cpu(), set(inputs.corrupt), logits.cpu())
 
 
 @dataclass(frozen=True)

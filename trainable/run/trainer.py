@@ -160,7 +160,8 @@ class Trainer:
         check_losses(state.epoch + 1, train.loss, val.loss, self.config)
         self._log_corrupt("train", train)
         if state.is_best(metrics["macro_f1"]):
-            state.best = {"model": network.weights(), "metrics": {**metrics, "epoch": state.epoch + 1}}
+            metrics = {**metrics, "epoch": state.epoch + 1}
+            state.best = {"model": network.weights(), "metrics": metrics, "logits": val.logits}
         rates = lr_head, lr_backbone if network.stage > 1 else None
         return history_row(
             state.epoch + 1, network.stage, train, val, metrics, rates, state.micro_batch or self.config.batch
@@ -226,21 +227,20 @@ class Trainer:
             device=device_name(self.compute.device), amp=self.compute.amp, plain=self.supply.plain,
             workers=self.supply.workers, deterministic=torch.are_deterministic_algorithms_enabled(),
         )  # fmt: skip
-        best = self.state.best
-        self._note(
-            write_results(self.spec, self.classes, best=best, history=self.history, test=test, manifest=manifest)
-        )
+        files: dict[str, Any] = {"best": self.state.best, "history": self.history, "test": test, "manifest": manifest}
+        self._note(write_results(self.spec, self.classes, self.tables, **files))
         self.supply.forget()
         self.network.drop_graphs()
-        return test[0] if test else best["metrics"]
+        return test[0] if test else self.state.best["metrics"]
 
-    def _test(self) -> tuple[Metrics, list[tuple[str, str, str]]]:
-        """Metrics and the rows of test_preds.csv."""
+    def _test(self) -> tuple[Metrics, list[tuple[str, str, str]], Any]:
+        """Metrics, the rows of test_preds.csv, and the logits."""
         best = self.state.best
         self.network.model.load_state_dict(best["model"])
         result, metrics = self._evaluate("test", self.config.stage_at(best["metrics"]["epoch"] - 1))
         rows = self.tables["test"].rows
-        return metrics, [(row.path, row.label, name) for row, name in zip(rows, self._names(result), strict=True)]
+        predictions = [(row.path, row.label, name) for row, name in zip(rows, self._names(result), strict=True)]
+        return metrics, predictions, result.logits
 
     def run(self) -> Metrics:
         """Train all epochs that are left, then `finish`."""

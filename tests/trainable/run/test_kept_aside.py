@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import CPU, RESULTS, probe, spec_of, tables_of
@@ -175,7 +176,7 @@ def killing(real: Callable[..., Any], moves: itertools.count[int], at: int) -> C
     return move
 
 
-@given(at=st.integers(0, 24), names=st.sets(st.sampled_from(sorted(RESULTS)), min_size=1))
+@given(at=st.integers(0, 30), names=st.sets(st.sampled_from(sorted(RESULTS)), min_size=1))
 def test_killed_at_any_moment_the_next_run_finds_and_keeps_everything(
     tmp_path_factory: pytest.TempPathFactory, shared_project: Path, at: int, names: set[str]
 ) -> None:
@@ -188,11 +189,13 @@ def test_killed_at_any_moment_the_next_run_finds_and_keeps_everything(
     spec, moves = spec_of(shared_project, out, probe(epochs=1)), itertools.count()
     tables = tables_of(shared_project)
     table = tables["test"]
-    test = ({"macro_f1": 0.5}, [(row.path, row.label, row.label) for row in table.rows])
+    test = ({"macro_f1": 0.5}, [(row.path, row.label, row.label) for row in table.rows], torch.zeros(len(table), 1))
 
     def write() -> None:
-        best: dict[str, Any] = {"model": {}, "metrics": {"macro_f1": 0.5}}
-        write_results(spec, ["a"], best=best, history=[], test=test, manifest={"identity": OURS, "notes": []})
+        logits = torch.zeros(len(tables["val"]), 1)
+        best: dict[str, Any] = {"model": {}, "metrics": {"macro_f1": 0.5}, "logits": logits}
+        manifest = {"identity": OURS, "notes": []}
+        write_results(spec, ["a"], tables, best=best, history=[], test=test, manifest=manifest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "rename", killing(Path.rename, moves, at))
