@@ -5,6 +5,7 @@ Ray must not have been started either; the fixture `cli` fails a test that gets 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,10 @@ from pathlib import Path
 
 import pytest
 from by_hand import Cli, changes, listing, write_seven
+
+from orchestrator.sweeps.speed import SAMPLE
+from trainable.base.limits import usable_cpus
+from trainable.cache.folder import cache_root
 
 # A space as it stands in a user's file, and what the message must say; the experiment is finetune_M1 unless named.
 SPACES = [
@@ -165,8 +170,15 @@ def test_options(command: str, words: str, root: Path, file: Path, cli: Cli) -> 
     assert not changes(before, listing(root.parent))
 
 
-def test_what_is_right_is_planned(root: Path, file: Path, cli: Cli) -> None:
-    """The project and the file of these tests are refused for no other reason."""
+def test_what_is_right_is_planned(
+    root: Path, file: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The project and the file of these tests are refused for no other reason. The speed for the estimate is known."""
+    monkeypatch.setenv("EMOSWEEP_CACHE", str(tmp_path / "cache"))
+    known = {"slots": 2, "images_per_second": 10.0, "device": "cpu"}
+    speeds = {f"{batch} images, {usable_cpus()} CPUs": known for batch in (16, SAMPLE)}
+    cache_root().mkdir(parents=True)
+    (cache_root() / "speed.json").write_text(json.dumps(speeds), encoding="utf-8")
     for sweep in ("lr", "recipe", f"{file}:ONE_GRID"):
         done = cli("plan", "--only", "*_M1_160", "--sweep", sweep, "--project-root", root, "--weights", "none")
         assert (done.returncode, done.stderr) == (0, "")
