@@ -62,8 +62,8 @@ class _Lines:
         """Images are told of a tenth at a time."""
         if event.kind not in ("decoded", "progress"):
             return True
-        wanted = event.values["wanted" if event.kind == "decoded" else "rows"]
-        tenth = _TOLD_OF * event.values["done"] // wanted if wanted else 0
+        total = event.values["total"]
+        tenth = _TOLD_OF * event.values["done"] // total if total else 0
         known = self._told.get((event.kind, event.name), 0)
         self._told[event.kind, event.name] = tenth
         return bool(tenth > known)
@@ -112,6 +112,8 @@ class JsonLines(_Lines):
         if row is not None and event.kind in ("epoch", "progress"):
             values |= {"images_per_second": row.images_per_second}
             values |= {"seconds_left": None if row.left is None else row.left.seconds}
+        if event.kind == "epoch" and event.name in self.state.trainings:
+            values |= {"best_val_macro_f1": self.state.trainings[event.name].best}
         write_json_line(self.file, self.clock(), event.kind, {**name, **values})
 
     def _status(self, now: float) -> None:

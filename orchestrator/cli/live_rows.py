@@ -18,7 +18,7 @@ from orchestrator.progress.usage import Machine, Usage
 
 _ALWAYS = ("note", "waiting", "retried", "failed")
 """Events that stay on the terminal, above the rows."""
-_VERBOSE = (*_ALWAYS, "epoch", "progress", "finished", "stopped")
+_VERBOSE = (*_ALWAYS, "epoch", "finished", "stopped")
 _USAGE_SECONDS = 5.0
 
 

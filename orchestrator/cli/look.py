@@ -76,7 +76,7 @@ class Look:
 
         for result in results:
             tell(
-                "result", name=result.experiment.name, epochs=result.epochs, batch=result.batch, rows=result.n,
+                "result", name=result.experiment.name, epochs=result.epochs, batch=result.batch, test_rows=result.n,
                 val_macro_f1=result.val_macro_f1, test_macro_f1=result.test_macro_f1, top1=result.test_top1,
                 coverage=result.coverage, top1_all_rows=result.top1_all_rows, seconds=result.seconds,
                 notes=result.notes,

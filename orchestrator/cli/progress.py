@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import traceback
@@ -93,7 +94,7 @@ class ProgressView:
         self._hear("note", text=text)
 
     def decoded(self, there: int, wanted: int) -> None:
-        self._hear("decoded", done=there, wanted=wanted)
+        self._hear("decoded", done=there, total=wanted)
 
     # -- events
 
@@ -110,10 +111,11 @@ class ProgressView:
         self._hear("paused", name)
 
     def retried(self, name: str, failure: Failure) -> None:
+        _write_details(name, failure)
         self._hear("retried", name, message=one_line(failure.message), log=str(self.log))
 
     def progress(self, name: str, done: int, rows: int) -> None:
-        self._hear("progress", name, done=done, rows=rows)
+        self._hear("progress", name, done=done, total=rows)
 
     def finished(self, name: str) -> None:
         self.failures.pop(name, None)
@@ -124,6 +126,7 @@ class ProgressView:
 
     def failed(self, name: str, failure: Failure) -> None:
         self.failures[name] = failure
+        _write_details(name, failure)
         self._hear("failed", name, message=one_line(failure.message), log=str(self.log))
 
     def _hear(self, kind: Kind, name: str = "", **values: Any) -> None:
@@ -145,6 +148,11 @@ class ProgressView:
                 action(self.clock())
             except Exception:  # whatever it is, it concerns the eye alone
                 traceback.print_exc()
+
+
+def _write_details(name: str, failure: Failure) -> None:
+    """To the log that the message names."""
+    print(f"{name}: {failure.details or failure.message}", file=sys.stderr, flush=True)
 
 
 class _Spoken(logging.Handler):

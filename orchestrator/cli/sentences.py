@@ -26,13 +26,13 @@ def sentence(event: Event, row: Row | None) -> str:
     values = event.values
     text = {
         "note": lambda: str(values["text"]),
-        "decoded": lambda: f"{values['done']}/{values['wanted']} images decoded",
+        "decoded": lambda: f"{values['done']}/{values['total']} images decoded",
         "waiting": lambda: f"has waited {values['seconds']} s; {values['why']}",
         "started": lambda: "started",
         "epoch": lambda: _epoch(values, row),
         "paused": lambda: "waits for other trials",
         "retried": lambda: f"is tried again after: {values['message']} (log: {values['log']})",
-        "progress": lambda: f"{values['done']}/{values['rows']} images{_rate(row)}{_left(row)}",
+        "progress": lambda: f"{values['done']}/{values['total']} images{_rate(row)}{_left(row)}",
         "finished": lambda: "done" + (f", best val F1 {row.best:.4f}" if row is not None and row.best else ""),
         "stopped": lambda: str(values["why"]),
         "failed": lambda: f"failed: {values['message']} (log: {values['log']})",
@@ -52,7 +52,7 @@ def _rate(row: Row | None) -> str:
 
 
 def _left(row: Row | None) -> str:
-    return f", {about(row.left)} left" if row is not None and row.left is not None else ""
+    return f", {about(row.left)} left" if row is not None and row.left is not None and row.left.seconds else ""
 
 
 def status(rows: Sequence[Row], left: Left | None, elapsed: float, usage: Usage) -> str:
@@ -70,8 +70,7 @@ def _how_far(row: Row) -> str:
         over, trials, _ = row.trials
         best = "" if row.best is None else f", best val F1 {row.best:.4f}"
         return f"{row.name} {over}/{trials} trials{best}"
-    unit = "epoch" if row.unit == "epochs" else "image"
-    return f"{row.name} {unit} {row.done}/{row.total}"
+    return f"{row.name} {row.done}/{row.total} {row.unit}"
 
 
 def used(usage: Usage) -> list[str]:

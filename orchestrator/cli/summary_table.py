@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,8 +21,12 @@ _LEGEND = (
 )
 
 
-def print_summary(console: Console, results: Sequence[Result]) -> None:
-    """Print the results in 80 columns, with the runbook's published figures dim below them, and then the notes."""
+def print_summary(console: Console, results: Sequence[Result]) -> int:
+    """Print the results in 80 columns, with the runbook's published figures dim below them, and then the notes.
+
+    Returns:
+        How many lines of the terminal that takes.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)  # one space between: with hours it needs them all
     for name in ("Split", "Method"):
         table.add_column(name, no_wrap=True)
@@ -41,11 +46,14 @@ def print_summary(console: Console, results: Sequence[Result]) -> None:
             percent(result.top1_all_rows),
             duration(result.seconds),
         )
+    notes = [styled((result.experiment.name, "yellow"), f": {note}") for result in results for note in result.notes]
     console.print(table)
     console.print(_LEGEND, soft_wrap=True)
-    for result in results:
-        for note in result.notes:
-            say(console, styled((result.experiment.name, "yellow"), f": {note}"))
+    for note in notes:
+        say(console, note)
+    columns = console.size.width
+    below = [*map(cell_len, _LEGEND.splitlines()), *(note.cell_len for note in notes)]
+    return len(console.render_lines(table)) + sum(max(1, -(-length // columns)) for length in below)
 
 
 def _pair(ours: float | None, published: float | None, form: Callable[[float | None], str]) -> str | Text:

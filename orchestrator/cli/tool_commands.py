@@ -19,6 +19,9 @@ from trainable.base.errors import ConfigError, ExperimentError
 if TYPE_CHECKING:
     from orchestrator.reporting.results import Result
 
+_BELOW_THE_TABLE = 3
+"""Lines: the report's path, how the run ended, and the shell's prompt."""
+
 
 def report(*, project: Project = Project()) -> None:
     """Rebuild the table and reports/ from what is on disk."""
@@ -113,10 +116,11 @@ def write_report(paths: ProjectPaths, console: Console, failures: Mapping[str, s
     from orchestrator.reporting.results import collect
 
     results = collect(paths, failures)
-    print_summary(console, results)
+    lines = print_summary(console, results)
     try:
         write_reports(paths, results)
     except OSError as error:
         raise ExperimentError(f"{paths.reports}: cannot be written to ({error.strerror})") from error
-    say(console, f"report: {paths.index}")
+    hidden = console.is_terminal and lines + _BELOW_THE_TABLE > console.size.height
+    say(console, f"report: {paths.index}" + (f" (the table begins {lines} lines above)" if hidden else ""))
     return results

@@ -29,7 +29,7 @@ class Evaluation:
     ended: float | None = None
 
     def start(self, now: float) -> None:
-        self.status, self.began, self.last = "running", now, now
+        self.status, self.began, self.last, self.ended = "running", now, now, None
 
     def take(self, done: int, total: int, now: float) -> None:
         """Take in how many photos are done. What is told first was there before."""

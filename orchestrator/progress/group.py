@@ -30,11 +30,6 @@ class Group:
     best_before: float | None = None
     throughput: Throughput = field(default_factory=Throughput)
 
-    def started(self, now: float) -> None:
-        """A training of the group has started."""
-        if self.throughput.last is None:
-            self.throughput.add(now)
-
     def took(self, training: Training, now: float) -> None:
         """A training of the group has ended an epoch."""
         self.throughput.add(now, training.seconds or 0.0, training.rows[0])

@@ -73,8 +73,11 @@ class Throughput:
 
     entries: deque[tuple[float, float, int]] = field(default_factory=partial(deque, maxlen=128))
 
-    def add(self, now: float, seconds: float = 0.0, images: int = 0) -> None:
-        """Note that an epoch of so many seconds and training images has ended; the first entry only sets the clock."""
+    def add(self, now: float, seconds: float, images: int) -> None:
+        """Note that an epoch of so many seconds and training images has ended. The clock starts with the first one:
+        what processes need to start says nothing about the epochs to come."""
+        if not self.entries:
+            self.entries.append((now - seconds, 0.0, 0))
         self.entries.append((now, seconds, images))
 
     @property

@@ -15,7 +15,7 @@ from orchestrator.sweeps.confirmation import CANDIDATES
 from orchestrator.sweeps.estimate import planned_ends
 from orchestrator.sweeps.sweep import Sweep
 
-IMAGES = "images"
+DECODING = "decoding"
 """The row of the images that are decoded."""
 _ENDS: Mapping[str, Status] = {"finished": "done", "stopped": "stopped", "failed": "failed"}
 
@@ -36,7 +36,7 @@ class RunState:
         self.began = began
         self.pace, self.throughput = Pace(), Throughput()
         self.trainings: dict[str, Training] = {}
-        self.decoding = Evaluation(IMAGES, 0)
+        self.decoding = Evaluation(DECODING, 0)
         self.messages: dict[str, str] = {}
         self._own: dict[str, Training | Evaluation | Group] = {}
         """What has a row, by the row's name, in the order of the rows."""
@@ -80,7 +80,7 @@ class RunState:
         if event.kind == "decoded":
             if self.decoding.began is None:
                 self.decoding.start(now)
-            self.decoding.take(values["done"], values["wanted"], now)
+            self.decoding.take(values["done"], values["total"], now)
         elif event.name in self.trainings:
             self._train(self.trainings[event.name], event, now)
         elif isinstance(evaluation := self._own.get(event.name), Evaluation):
@@ -92,10 +92,6 @@ class RunState:
         group = self._groups.get(training.name)
         if event.kind == "started":
             training.start(now)
-            if self.throughput.last is None:
-                self.throughput.add(now)
-            if group is not None:
-                group.started(now)
         elif event.kind == "epoch":
             training.take(event.values, now, self.pace)
             self.throughput.add(now, training.seconds or 0.0, training.rows[0])
@@ -177,6 +173,6 @@ def _evaluate(evaluation: Evaluation, event: Event, now: float) -> None:
     if event.kind == "started":
         evaluation.start(now)
     elif event.kind == "progress":
-        evaluation.take(event.values["done"], event.values["rows"], now)
+        evaluation.take(event.values["done"], event.values["total"], now)
     elif event.kind in _ENDS:
         evaluation.end(_ENDS[event.kind], now)

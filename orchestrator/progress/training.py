@@ -48,7 +48,7 @@ class Training:
         return cls(name or step.name, step.experiment.name, step.config, step.rows)
 
     def start(self, now: float) -> None:
-        self.status, self.last = "running", now
+        self.status, self.last, self.ended = "running", now, None
         self.began = now if self.began is None else self.began
 
     def take(self, row: Mapping[str, Any], now: float, pace: Pace) -> None:
