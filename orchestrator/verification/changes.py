@@ -72,12 +72,16 @@ def _defaults(before: Identity, identity: Identity) -> dict[str, Any]:
 
 
 def file_changes(record: Record, files: Sequence[Path]) -> list[str] | None:
-    """Which result files are not those that the run wrote; None where it recorded no hashes, as older versions did."""
+    """Which result files are not those that the run wrote; None where it recorded no hashes, as older versions did.
+
+    Args:
+        files: those that every finished result has; the others lie beside them, and the record names them.
+    """
     recorded = record.get("artifacts")
     if not isinstance(recorded, Mapping):
         return None
     found = []
-    for file in files:
+    for file in dict.fromkeys((*files, *(files[0].with_name(name) for name in recorded))):
         digest = file_digest(file)
         if digest == MISSING:
             found.append(f"{file.name} is missing")

@@ -15,16 +15,30 @@ from typing import Any
 from trainable.base.files import read_json
 
 Table = list[list[str]]
-"""The lines of a CSV, the header first."""
+"""The lines of a CSV, or the rows of a Parquet file, as texts; the names of the columns come first."""
 
 
 def read_table(path: Path) -> Table:
-    """All lines of a CSV, whatever has become of it; [] where it is missing."""
+    """All lines of a table, whatever has become of it; [] where it is missing or cannot be read at all."""
+    if path.suffix == ".parquet":
+        return _read_parquet(path)
     try:
         text = path.read_bytes().decode("utf-8", errors="replace")
         return list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, csv.Error):
         return []
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(str(path))
+    except (OSError, pa.ArrowException):
+        return []
+    columns = [[str(value) for value in column.to_pylist()] for column in table.columns]
+    return [table.column_names, *map(list, zip(*columns, strict=True))]
 
 
 def row_difference(
@@ -58,8 +72,10 @@ def history_difference(disk: Table, epoch: int, columns: Sequence[str], row: Map
 
 
 def table_difference(before: Path, again: Path) -> str | None:
-    """Compare two CSVs of which the first column says what a row is about. Row 1 is the header."""
+    """Compare two tables of which the first column says what a row is about. Row 1 is the header, as in a CSV."""
     old, new = read_table(before), read_table(again)
+    if not old:
+        return f"{before.name} is missing, empty or broken on disk"
     for number, (one, other) in enumerate(zip(old, new, strict=False), 1):
         found = row_difference(new[0], one, other)
         if found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def train_again(step: Run, record: Record, planner: Planner, folder: Path, epoch
     if len(disk) > config.epochs + 1:
         return Again(f"history.csv has {len(disk) - 1} epochs, the training {config.epochs}")
     trainer.finish()
-    return Again(_first_difference(step.run, again) or "")
+    return Again(_first_difference(step.run, again, record["artifacts"]) or "")
 
 
 def _resources(record: Record) -> Resources:
@@ -83,14 +83,21 @@ def _tell_of_instructions(record: Record, tell: Tell) -> None:
         tell(f"PyTorch uses the instruction sets {here} here and used {before}, so numbers may round differently")
 
 
-def _first_difference(before: RunPaths, again: RunPaths) -> str | None:
-    """In all result files of a whole run but history.csv."""
+def _first_difference(before: RunPaths, again: RunPaths, recorded: Collection[str]) -> str | None:
+    """In all result files of a whole run but history.csv.
+
+    Args:
+        recorded: the names of the files that the result on disk is made of.
+    """
     from orchestrator.verification.tensors import weights_difference
 
-    return (
-        weights_difference(before.best, again.best)
-        or json_file_difference(before.classes, again.classes)
-        or json_file_difference(before.val_metrics, again.val_metrics)
-        or json_file_difference(before.test_metrics, again.test_metrics)
-        or table_difference(before.test_preds, again.test_preds)
-    )
+    compare = {
+        ".pt": weights_difference,
+        ".json": json_file_difference,
+        ".csv": table_difference,
+        ".parquet": table_difference,
+    }
+    files = [path.name for path in again.results] + sorted(path.name for path in again.out.iterdir() if path.is_file())
+    names = [name for name in dict.fromkeys(files) if name in recorded and name != again.history.name]
+    found = (compare[Path(name).suffix](before.out / name, again.out / name) for name in names)
+    return next(filter(None, found), None)

@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from made_results import NAMES, RUNS, TRAININGS, flip, planner, step_of, verified
 
 from faceapi.contract.settings import FaceApiSettings
+from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Overrides
 from orchestrator.planning.steps import manifest_file, result_files
 from orchestrator.planning.weights import imagenet_file
+from orchestrator.verification import recorded
 from orchestrator.verification.changes import environment_changes
 from orchestrator.verification.outcome import NO_HASHES, NO_MANIFEST
 from orchestrator.verification.recorded import compare_with_record
 from trainable.base.errors import InputError
+from trainable.cache.digests import file_digest
 from trainable.data.tables import load_table
 from trainable.run.manifest import environment
 
@@ -51,16 +54,37 @@ def test_what_nobody_touched_is_unchanged(made: Path, name: str) -> None:
 def test_every_byte_of_every_result_file_counts(made: Path, data: st.DataObject) -> None:
     ours = planner(made)
     step = step_of(ours, data.draw(st.sampled_from(NAMES)))
-    file = data.draw(st.sampled_from(result_files(step)))
+    record = json.loads(manifest_file(step).read_text(encoding="utf-8"))
+    file = result_files(step)[0].with_name(data.draw(st.sampled_from(sorted(record["artifacts"]))))
     with changed(file):
         flip(file, data.draw(st.integers(0, file.stat().st_size - 1)), data.draw(st.integers(1, 255)))
         found = compare_with_record(step, ours)
     assert (found.differences, found.unverified) == ((f"{file.name} is not the file that the run wrote",), ())
 
 
+def test_the_files_of_a_result_are_recorded(made: Path) -> None:
+    for step in planner(made).plan(select(NAMES)):
+        record = json.loads(manifest_file(step).read_text(encoding="utf-8"))
+        assert set(record["artifacts"]) >= {file.name for file in result_files(step)}
+
+
 def test_a_result_file_that_is_gone(copy: Path) -> None:
     (copy / RUNS / "probe_M1_160/classes.json").unlink()
     assert verified(copy, "probe_M1").words == "classes.json is missing"
+
+
+def test_a_file_that_only_some_versions_write(copy: Path) -> None:
+    """It counts where the result's own record names it."""
+    extra = copy / RUNS / "probe_M1_160/extra.bin"
+    extra.write_bytes(b"1")
+    assert verified(copy, "probe_M1").words == "unchanged"
+    manifest = extra.with_name("manifest.json")
+    record = json.loads(manifest.read_text(encoding="utf-8"))
+    record["artifacts"]["extra.bin"] = file_digest(extra)
+    manifest.write_text(json.dumps(record), encoding="utf-8")
+    assert verified(copy, "probe_M1").words == "unchanged"
+    extra.write_bytes(b"2")
+    assert verified(copy, "probe_M1").words == "extra.bin is not the file that the run wrote"
 
 
 @given(data=st.data())
@@ -175,8 +199,13 @@ def test_the_file_of_imagenets_weights_is_looked_at(
     file = imagenet_file()
     file.parent.mkdir(parents=True)
     file.write_bytes(b"half a file")
-    found = verified(made, "probe_M1", recipe=with_weights(made, tmp_path, "imagenet"))
+    recipe = with_weights(made, tmp_path, "imagenet")
+    found = verified(made, "probe_M1", recipe=recipe)
     assert found.differences[1:] == (f"weights changed ({file} is not what its name says)",)
+    whole = file.with_name(f"any-{file_digest(file)[:8]}.pth")
+    shutil.copy(file, whole)
+    monkeypatch.setattr(recorded, "imagenet_file", lambda: whole)  # the real one is 10 MB on a server
+    assert len(verified(made, "probe_M1", recipe=recipe).differences) == 1
 
 
 @pytest.mark.skipif("faceapi_M1" not in NAMES, reason="needs face-api's weights")

@@ -8,6 +8,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -115,7 +118,23 @@ def test_other_columns_and_no_text_at_all(folder: Path) -> None:
     one.write_bytes(b"\xff\xfe\x00")
     assert "row 1" in str(table_difference(one, other))
     one.unlink()
-    assert table_difference(one, other) == "one.csv has 0 lines on disk, 2 again"
+    assert table_difference(one, other) == "one.csv is missing, empty or broken on disk"
+
+
+def test_a_number_in_a_parquet_file(folder: Path) -> None:
+    """As exact as in a CSV: these two float32 are neighbours."""
+
+    def write(name: str, logits: list[float]) -> Path:
+        columns = {"path": pa.array(["a.jpg", "b.jpg"]), "logit_기쁨": pa.array(np.array(logits, np.float32))}
+        pq.write_table(pa.table(columns), str(folder / name))
+        return folder / name
+
+    one, other = write("one.parquet", [1.0, 0.1]), write("other.parquet", [1.0, np.nextafter(np.float32(0.1), 1)])
+    assert table_difference(one, write("same.parquet", [1.0, 0.1])) is None
+    words = "logit_기쁨 0.10000000149011612 on disk, 0.10000000894069672 again"
+    assert table_difference(one, other) == f"one.parquet, row 3 (b.jpg): {words}"
+    one.write_bytes(b"PAR1")
+    assert table_difference(one, other) == "one.parquet is missing, empty or broken on disk"
 
 
 JSON = st.recursive(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -20,6 +20,7 @@ from made_results import NAMES, RUNS, flip, planner, step_of
 
 from orchestrator.planning.selection import select
 from orchestrator.verification.again import do_again
+from orchestrator.verification.outcome import Again
 from orchestrator.verification.recorded import compare_with_record
 from trainable.base.files import write_json
 
@@ -163,6 +164,20 @@ def test_a_number_of_a_later_epoch(cli: Cli, copy: Path) -> None:
     assert done.returncode == 1
 
 
+def test_epochs_that_nobody_trained(copy: Path) -> None:
+    history = copy / RUNS / "probe_M1_160/history.csv"
+    lines = history.read_text(encoding="utf-8")
+    history.write_text(lines + lines.splitlines()[-1] + "\n", encoding="utf-8")
+    assert again(copy, "probe_M1").difference == "history.csv has 3 epochs, the training 2"
+
+
+def again(root: Path, name: str) -> Again:
+    """Do it again, all of it and without the command line."""
+    ours = planner(root, name)
+    step = step_of(ours, name)
+    return do_again(step, compare_with_record(step, ours), ours, None, lambda text: None)
+
+
 def test_a_number_in_the_weights(cli: Cli, copy: Path) -> None:
     best = copy / RUNS / "probe_M1_160/best.pt"
     flip(best, best.stat().st_size // 2)
@@ -185,11 +200,9 @@ def test_every_other_file_is_compared(copy: Path, name: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert FILES[name][0] in text
     file.write_text(text.replace(*FILES[name], 1), encoding="utf-8")
-    ours = planner(copy, "probe_M1")
-    step = step_of(ours, "probe_M1")
-    found = do_again(step, compare_with_record(step, ours), ours, None, lambda text: None)
-    assert found.difference.startswith(f"{name}, ")
-    assert found.difference.endswith(" again")
+    found = again(copy, "probe_M1").difference
+    assert found.startswith(f"{name}, ")
+    assert found.endswith(" again")
 
 
 @pytest.mark.skipif("faceapi_M1" not in NAMES, reason="needs face-api's weights")
@@ -251,7 +264,7 @@ def test_an_interrupt_leaves_nothing_behind(made: Path, temporary: Path, name: s
 
     def interrupt(text: str) -> None:
         assert list(temporary.iterdir()) != []
-        _thread.interrupt_main()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(0.2)  # FaceAPI's parts are told of in its own thread, which is in the middle of its work then
 
     before = listing(made)
