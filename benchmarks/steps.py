@@ -164,7 +164,7 @@ def memory(project: Path, weights: Path, batch: int) -> dict[str, Any]:
     import ray
 
     os.environ["RAY_LD_PRELOAD_ON_WORKERS"] = "1"  # as orchestrator.execution.session does
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     first, second = (ray.remote(num_cpus=1)(Trial).remote(project, weights, batch) for _ in range(2))
     alone = ray.get(first.take.remote())  # fills the cache
     added = ray.get(second.take.remote())

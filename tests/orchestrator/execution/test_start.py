@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,11 +106,6 @@ def test_a_folder_for_rays_files_that_cannot_be_used_is_refused(tmp_path: Path) 
     blocked.touch()
     said = start(tmp_path, RAY_TMPDIR=str(blocked))
     assert said.startswith("REFUSED Ray could not be started here"), said
-    long = tmp_path / ("x" * 90)
-    long.mkdir()
-    said = start(tmp_path, RAY_TMPDIR=str(long))
-    assert said.startswith("REFUSED") and "RAY_TMPDIR" in said, said
-    shutil.rmtree(long)
 
 
 @pytest.mark.ray

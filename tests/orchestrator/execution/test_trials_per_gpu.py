@@ -27,6 +27,8 @@ from orchestrator.planning.settings import Recipe, Settings
 from trainable.base.config import Job, Resources
 from trainable.base.errors import ConfigError
 
+pytestmark = pytest.mark.ray
+
 
 @pytest.fixture(scope="module")
 def executor(ray_token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
