@@ -14,12 +14,13 @@ import numpy as np
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.settings import Overrides
 from orchestrator.planning.steps import Confirmation, Run, Trial
+from orchestrator.statistics.values import LEVEL
 from orchestrator.sweeps.confirmation import confirmations, ranked
 from orchestrator.sweeps.predictions import compare_runs
 from orchestrator.sweeps.records import TrialRecord, trial_record
 from orchestrator.sweeps.result_files import number_in, read_object
 from orchestrator.sweeps.sweep import Sweep
-from orchestrator.sweeps.verdict import LEVEL, Comparison
+from orchestrator.sweeps.verdict import Comparison
 from trainable.base.config import TrainConfig
 from trainable.base.errors import ExperimentError
 from trainable.base.files import write_csv, write_json

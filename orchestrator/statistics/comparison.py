@@ -13,14 +13,12 @@ import numpy as np
 from orchestrator.statistics.bootstrap import intervals_or_reasons, percentile_ends
 from orchestrator.statistics.evidence import difference_reasons
 from orchestrator.statistics.proportions import Agreement, mcnemar
-from orchestrator.statistics.resampling import RESAMPLES, SEED, draw, units
+from orchestrator.statistics.resampling import RESAMPLES, SEED, Units, draw, units
 from orchestrator.statistics.scores import (
     SCORES,
     Margins,
     all_scores,
     check_classes,
-    confusion_counts,
-    margins,
     one_hot,
 )
 from orchestrator.statistics.values import IDENTICAL, LEVEL, Difference, Estimate, Interval, NoInterval
@@ -67,9 +65,8 @@ def compare_paired(
     """Compare the answers of two methods to the same rows.
 
     Args:
-        true: (n,) integers, the class of each row, 0 to C - 1.
-        reference: (n,) integers, the answers of the reference: 0 to C - 1, or `scores.NO_CLASS`.
-        candidate: (n,) integers, the answers of the candidate, likewise.
+        true, reference, candidate: (n,) integers, the class of each row, 0 to C - 1, and the answers of the two, which
+            may also be `scores.NO_CLASS`.
         classes: the names of the C classes.
         groups: (n,) what rows that belong together share, for example the person; None for independent rows.
         level: of the intervals; 1 - 0.05 / k for k candidates of which any may win (Bonferroni).
@@ -79,42 +76,38 @@ def compare_paired(
     Raises:
         ValueError: shapes that do not fit, no integers, or a class out of range.
     """
-    check_classes(true, candidate, len(classes))
-    check_classes(true, reference, len(classes))
-    truth, one, other = (one_hot(labels, len(classes)) for labels in (true, reference, candidate))
-    forth, back = (
-        units(np.concatenate([truth, a, truth * a, b, truth * b], 1), groups) for a, b in ((one, other), (other, one))
-    )
-    before, after = (margins(confusion_counts(true, labels, len(classes))) for labels in (reference, candidate))
+    forth = _units(true, reference, candidate, len(classes), groups)
+    back = _units(true, candidate, reference, len(classes), groups)
     grouped, identical = groups is not None, bool(len(true) and (reference == candidate).all())
-    reasons = difference_reasons(forth, *_both(forth.sums), classes, grouped)
-    found: Sequence[Interval | NoInterval] = [NoInterval(IDENTICAL if identical else reason) for reason in reasons]
-    if not identical and not all(reasons):
+    reasons = [IDENTICAL] * (len(SCORES) + 3 * len(classes))
+    if not identical:
+        reasons = difference_reasons(forth, *_both(forth.sums), classes, grouped)
+    found: Sequence[Interval | NoInterval] = [NoInterval(reason) for reason in reasons]
+    if not all(reasons):
         # Half of the draws with either method first, so that exchanging the two turns the interval round exactly.
         halves = [draw(of, _difference, max(1, resamples // 2), seed) for of in (forth, back)]
         ends = percentile_ends(np.concatenate([halves[0], -halves[1]]), int(forth.sizes.sum()), level)
         found = intervals_or_reasons(ends, reasons, grouped, level)
-    scores = [all_scores(each).tolist() for each in (before, after)]
-    differences = [
-        Difference(r, c, Estimate(c - r, each), identical) for r, c, each in zip(*scores, found, strict=True)
-    ]
-    agreement = _agreement(reference == true, candidate == true)
-    return _comparison(differences, before.support, classes, int(forth.sizes.sum()), agreement, grouped)
+    pairs = zip(*(all_scores(each).tolist() for each in _both(forth.total)), found, strict=True)
+    differences = [Difference(r, c, Estimate(c - r, interval), identical) for r, c, interval in pairs]
+    return _comparison(differences, classes, forth, _agreement(reference == true, candidate == true), grouped)
+
+
+def _units(true: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int, groups: np.ndarray | None) -> Units:
+    """Units with the sums of which `_both` makes margins."""
+    check_classes(true, first, classes)
+    truth, one, other = (one_hot(labels, classes) for labels in (true, first, second))
+    return units(np.concatenate([truth, one, truth * one, other, truth * other], 1), groups)
 
 
 def _comparison(
-    differences: Sequence[Difference],
-    support: np.ndarray,
-    classes: Sequence[str],
-    units: int,
-    agreement: Agreement,
-    grouped: bool,
+    differences: Sequence[Difference], classes: Sequence[str], of: Units, agreement: Agreement, grouped: bool
 ) -> PairedComparison:
-    by_class = differences[len(SCORES) :]
+    by_class, support = differences[len(SCORES) :], _both(of.total)[0].support.astype(int)
     _, recall, f1 = (by_class[i * len(classes) : (i + 1) * len(classes)] for i in range(3))
     return PairedComparison(
         n=int(support.sum()),
-        units=units,
+        units=int(of.sizes.sum()),
         grouped=grouped,
         scores=dict(zip(SCORES, differences, strict=False)),
         class_f1=dict(zip(classes, f1, strict=True)),

@@ -64,12 +64,10 @@ def compare_with_detector(
 ) -> DetectorComparison:
     """Compare on the rows that both methods saw.
 
-    Labels and answers of both must be in the same words. FaceAPI's results are in face-api's words, so MobileNet's are
-    to be translated first (`faceapi.contract.labels`).
-
     Args:
         reference: FaceAPI's rows, with boxes from the CSV of photos.
-        candidate: MobileNet's rows, with boxes from the CSV of crops.
+        candidate: MobileNet's rows, with boxes from the CSV of crops, and in the same words: its labels and answers are
+            to be translated into face-api's first.
         classes: the classes of the data.
         groups: for each of the candidate's rows what rows that belong together share, for example the person.
         level: of the intervals.
@@ -83,9 +81,9 @@ def compare_with_detector(
     labels = [candidate.rows.labels[row] for row in join.right]
     answers = [reference.predicted[row] for row in join.left], [candidate.predicted[row] for row in join.right]
     true, before, after = (numbered(each, classes) for each in (labels, *answers))
-    if (true == NO_CLASS).any():
-        label = labels[int(np.argmax(true == NO_CLASS))]
-        raise ValueError(f"the label {label!r} is none of the classes {', '.join(classes)}")
+    unknown = [label for label, number in zip(labels, true, strict=True) if number == NO_CLASS]
+    if unknown:
+        raise ValueError(f"the label {unknown[0]!r} is none of the classes {', '.join(classes)}")
     persons = None if groups is None else np.array([groups[row] for row in join.right])
     found = np.array([each is not None for each in answers[0]], bool)
 
@@ -95,13 +93,8 @@ def compare_with_detector(
         of_rows = None if persons is None else persons[rows]
         return compare_paired(true[rows], before[rows], after[rows], classes, of_rows, level=level)
 
-    return DetectorComparison(
-        join=join,
-        coverage=_share(found, persons, level),
-        matched=compare(found),
-        all_rows=compare(np.ones(len(true), bool)),
-        other_answers=int((found & (before == NO_CLASS)).sum()),
-    )
+    both, other = (compare(found), compare(np.ones(len(true), bool))), int((found & (before == NO_CLASS)).sum())
+    return DetectorComparison(join, _share(found, persons, level), *both, other)
 
 
 def _share(found: np.ndarray, groups: np.ndarray | None, level: float) -> Estimate:

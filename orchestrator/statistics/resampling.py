@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainable.base.seeds import derived_generator
+
 RESAMPLES = 2000
 """Draws for an interval."""
 SEED = 1337
@@ -64,7 +66,7 @@ def units(rows: np.ndarray, groups: np.ndarray | None = None) -> Units:
 
 def draw(of: Units, statistic: Statistic, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """The figures (resamples, S) of resampled units; the same arguments always give the same result."""
-    generator, found = np.random.default_rng(seed), []
+    generator, found = derived_generator(seed, "bootstrap"), []
     sums = of.sums.astype(np.float32)  # half the time; sums below 2**24 are exact
     step = max(1, CHUNK // max(int(of.sizes.sum()) if len(of.sizes) > FEW_KINDS else len(of.sizes), of.sums.shape[1]))
     for begin in range(0, resamples, step):

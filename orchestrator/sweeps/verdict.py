@@ -30,12 +30,10 @@ from statistics import NormalDist
 
 import numpy as np
 
+from orchestrator.statistics.scores import Margins, macro_f1
+from orchestrator.statistics.values import LEVEL, ROUNDING
 from trainable.base.seeds import derived_generator
 
-LEVEL = 0.95
-"""The part of the intervals that is to hold the true difference."""
-ROUNDING = 1e-9
-"""Differences of F1 below this are rounding, not a difference."""
 CHUNK = 1_000_000
 """Elements of the largest array in a chunk of resamples; with the arrays computed from it a chunk takes some 30 MB."""
 
@@ -113,15 +111,6 @@ def compare(
     rows = _differences(table, classes, resamples, generator).mean(1)
     low, high = percentiles(rows + widening(len(by_seed)) * (weights @ by_seed - by_seed.mean()))
     return Comparison(tuple(before.tolist()), tuple(after.tolist()), low, high)
-
-
-def macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Macro-F1 (...,) of confusion counts (..., C, C), true classes down and predicted ones across.
-
-    It is the mean of F1 over all C classes, as in `trainable.run.metrics`. F1 is 0 for a class that has neither a row
-    nor a prediction.
-    """
-    return _mean_f1(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2))
 
 
 def widening(seeds: int) -> float:
@@ -209,11 +198,4 @@ def _macro_f1_by_run(weights: np.ndarray, table: np.ndarray, classes: int) -> np
     counts = (weights @ table).astype(np.float64).reshape(len(weights), -1, classes)
     support, rest = counts[:, :1], counts[:, 1:]
     predicted, hits = np.split(rest, 2, axis=1)
-    return _mean_f1(hits, support, predicted)
-
-
-def _mean_f1(hits: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The mean over the last axis of 2 * hits / (support + predicted), 0 where the denominator is 0."""
-    below = support + predicted
-    f1: np.ndarray = np.divide(2 * hits, below, out=np.zeros(below.shape), where=below > 0)
-    return f1.mean(-1)
+    return macro_f1(Margins(support, predicted, hits))
