@@ -80,10 +80,7 @@ def compare_with_detector(
     join = join_faces(reference.rows, candidate.rows)
     labels = [candidate.rows.labels[row] for row in join.right]
     answers = [reference.predicted[row] for row in join.left], [candidate.predicted[row] for row in join.right]
-    true, before, after = (numbered(each, classes) for each in (labels, *answers))
-    unknown = [label for label, number in zip(labels, true, strict=True) if number == NO_CLASS]
-    if unknown:
-        raise ValueError(f"the label {unknown[0]!r} is none of the classes {', '.join(classes)}")
+    true, before, after = _true(labels, classes), *(numbered(each, classes) for each in answers)
     persons = None if groups is None else np.array([groups[row] for row in join.right])
     found = np.array([each is not None for each in answers[0]], bool)
 
@@ -93,8 +90,17 @@ def compare_with_detector(
         of_rows = None if persons is None else persons[rows]
         return compare_paired(true[rows], before[rows], after[rows], classes, of_rows, level=level)
 
-    both, other = (compare(found), compare(np.ones(len(true), bool))), int((found & (before == NO_CLASS)).sum())
-    return DetectorComparison(join, _share(found, persons, level), *both, other)
+    other_answers = int((found & (before == NO_CLASS)).sum())
+    matched, everywhere = compare(found), compare(np.ones(len(true), bool))
+    return DetectorComparison(join, _share(found, persons, level), matched, everywhere, other_answers)
+
+
+def _true(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    numbers = numbered(labels, classes)
+    if (numbers == NO_CLASS).any():
+        label = labels[int(np.argmax(numbers == NO_CLASS))]
+        raise ValueError(f"the label {label!r} is none of the classes {', '.join(classes)}")
+    return numbers
 
 
 def _share(found: np.ndarray, groups: np.ndarray | None, level: float) -> Estimate:
