@@ -393,5 +393,5 @@ def test_the_evaluator_does_not_outlive_its_parent(parent: subprocess.Popen[str]
     # Only the evaluator holds the pipe now: its end is the evaluator's.
     ended = threading.Thread(target=parent.stderr.read, daemon=True)
     ended.start()
-    ended.join(timeout=10)
+    ended.join(timeout=60)
     assert not ended.is_alive()

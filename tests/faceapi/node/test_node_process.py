@@ -42,10 +42,10 @@ def test_a_script_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     # The child of the script would hold its pipes open for ever, were it not ended too.
     text = "import { spawn } from 'node:child_process';\nimport fs from 'node:fs';\n"
     text += "const child = spawn('sleep', ['300'], { stdio: 'inherit' });\nfs.writeFileSync('pid', `${child.pid}`);\n"
-    with pytest.raises(ExperimentError, match="did not end within 2 s"):
-        own_script(tmp_path, text + "setInterval(() => {}, 1000);", limit=2)
+    with pytest.raises(ExperimentError, match="did not end within 5 s"):  # in which Node starts on a busy machine, too
+        own_script(tmp_path, text + "setInterval(() => {}, 1000);", limit=5)
     pid = (tmp_path / "models/faceapi_baseline/pid").read_text()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < deadline, "the script's child goes on"
         time.sleep(0.05)

@@ -26,7 +26,7 @@ def listen() -> None:
 
 def end(process: subprocess.Popen[bytes], output: Path) -> None:
     """Wait for the end of a run that was interrupted, and look at what it saved."""
-    assert process.wait(120) == 130
+    assert process.wait(300) == 130
     assert epoch_reached(output, FOLDER) >= 3
     assert (output / RUNS / FOLDER / ".checkpoints/last.pt").is_file()
     assert not (output / RUNS / FOLDER / "best.pt").exists()
@@ -69,7 +69,7 @@ def test_a_terminal_that_is_closed(nohup: bool, shared_project: Path, tmp_path: 
         wait_for(lambda: epoch_reached(tmp_path, FOLDER) >= 3)
         os.close(master)
         if nohup:
-            assert process.wait(120) == 0
+            assert process.wait(300) == 0
             assert (tmp_path / RUNS / FOLDER / "best.pt").is_file()
         else:
             end(process, tmp_path)

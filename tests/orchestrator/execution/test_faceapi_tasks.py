@@ -97,7 +97,7 @@ def test_a_killed_worker_costs_its_shard_only(faces: Path, tmp_path: Path) -> No
     with running(project, project, *ONLY) as process:
         wait_for(lambda: list(project.glob(".emosweep/faceapi/faceapi_M1/*/*.json")))
         kept = {file: file.stat().st_mtime_ns for file in project.glob(".emosweep/faceapi/faceapi_M1/*/*.json")}
-        wait_for(lambda: evaluating(process.pid), 30)
+        wait_for(lambda: evaluating(process.pid))
         os.kill(evaluating(process.pid)[0], signal.SIGKILL)
         seen = dict(kept)
         while process.poll() is None:

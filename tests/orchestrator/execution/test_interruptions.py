@@ -47,7 +47,7 @@ def test_a_run_that_is_interrupted_three_times_is_one_that_was_not(
         assert orphans
         process.kill()
         process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 60)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
     reached = epoch_reached(tmp_path, "finetune_M1_160")
     assert saved + 2 <= reached < EPOCHS - 2
 

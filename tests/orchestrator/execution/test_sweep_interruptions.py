@@ -49,7 +49,7 @@ def story(bench: Bench, swept: Path, tmp_path_factory: pytest.TempPathFactory) -
         orphans = trial_processes(process.pid)
         process.kill()
         process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 60)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
     with running(bench.project, output, *options, verb="sweep") as process:
         wait_for(lambda: epochs_of(folders[1]) >= 2)
         process.send_signal(signal.SIGINT)

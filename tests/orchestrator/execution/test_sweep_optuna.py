@@ -34,7 +34,7 @@ def chosen(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
         orphans = trial_processes(process.pid)
         process.kill()
         process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 60)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
     assert not (output / "reports").exists(), "it was killed too late"
     return output
 

@@ -50,7 +50,7 @@ def enlarged(bench: Bench, swept: Path, tmp_path_factory: pytest.TempPathFactory
         orphans = trial_processes(process.pid)
         process.kill()
         process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 60)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
     assert sum(ended(folder) for folder in trials(output) - before) < 2 * len(EXPERIMENTS), "it was killed too late"
     done = bench.sweep(output, *LARGE)
     assert done.returncode == 0, done.stdout + done.stderr
