@@ -19,6 +19,8 @@ from projects import make_project
 from trainable.base.limits import usable_cpus
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")
+# Ray's processes would have what the tests beside them leave, and tests with a Ray take the longest.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
