@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -51,41 +51,52 @@ def verify(
     """Say what changed since results were made: data, weights, recipe, and the results' own files. Takes the options of
     the run that made them. Exit code: 0 all the same, 1 something differs or could not be compared, 2 bad input."""
     settings, chosen, console = Settings(training.recipe(), faceapi.settings), select(only), Terminal()
-    again = _to_do_again(rerun, epochs_at_most, chosen)
+    asked = _asked(rerun, epochs_at_most, chosen)
     inputs = check_inputs(chosen, settings, project.paths)
     planner = Planner(inputs, settings, project.paths, partial(hashing_bar, console))
     planner.hashes = ImageHashes()  # remembered ones would not tell of a change that kept a file's time and size
     steps = planner.plan(chosen)
     found = {step.name: compare_with_record(step, planner) for step in steps}
-    again = [experiment for experiment in again if found[experiment.name].there]
-    if not any(one.there for one in found.values()) or (rerun and not again):
-        raise ConfigError(f"--output-root {planner.paths.output}: no result of {_names(rerun, chosen)} to verify")
+    _check_that_results_are_there(found, asked, planner)
     _print(console, list(found.values()), running=is_running(planner.paths))
-    for step in [step for step in steps if step.experiment in again]:
+    names = {experiment.name for experiments in asked.values() for experiment in experiments}
+    again = [step for step in steps if step.name in names and found[step.name].there]
+    for step in again:
         found[step.name] = _with_again(step, found[step.name], planner, epochs_at_most, console)
     return _conclude(console, [one for one in found.values() if one.there], len(again))
 
 
-def _to_do_again(rerun: Sequence[str], epochs: int | None, chosen: Sequence[Experiment]) -> list[Experiment]:
-    """The experiments of `--rerun`.
+def _asked(rerun: Sequence[str], epochs: int | None, chosen: Sequence[Experiment]) -> dict[str, list[Experiment]]:
+    """What each name or glob of `--rerun` means among the chosen experiments.
 
     Raises:
-        ConfigError: one is unknown or not selected, or the number of epochs is no use.
+        ConfigError: a name is unknown or means none of them, or the number of epochs is no use.
     """
     if epochs is not None and not rerun:
         raise ConfigError("--epochs-at-most is about what is done again; say which with --rerun NAME")
     if epochs is not None and epochs < 1:
         raise ConfigError(f"--epochs-at-most must be at least 1, not {epochs}")
-    names = [name.strip() for value in rerun for name in value.split(",")]
-    asked = select(["*" if name == "all" else name for name in names], "--rerun") if rerun else ()
-    left_out = [e.name for e in asked if e not in chosen]
-    if left_out and "all" not in names:
+    names = {name.strip(): None for value in rerun for name in value.split(",") if name.strip()}
+    globs = {name: "*" if name == "all" else name for name in names}
+    if rerun:
+        select(list(globs.values()) or rerun, "--rerun")  # all unknown names in one message
+    meant = {name: [e for e in select([glob], "--rerun") if e in chosen] for name, glob in globs.items()}
+    left_out = [name for name, experiments in meant.items() if not experiments]
+    if left_out:
         raise ConfigError(f"--rerun {', '.join(left_out)}: not among the experiments of --only")
-    return [experiment for experiment in asked if experiment in chosen]
+    return meant
 
 
-def _names(rerun: Sequence[str], chosen: Sequence[Experiment]) -> str:
-    return ", ".join(rerun) or ", ".join(experiment.name for experiment in chosen)
+def _check_that_results_are_there(
+    found: Mapping[str, Verification], asked: Mapping[str, Sequence[Experiment]], planner: Planner
+) -> None:
+    """Raises ConfigError where nothing is, or nothing of what a name of `--rerun` means."""
+    where = f"--output-root {planner.paths.output}"
+    if not any(one.there for one in found.values()):
+        raise ConfigError(f"{where}: no result of {', '.join(found)} to verify")
+    absent = [name for name, experiments in asked.items() if not any(found[e.name].there for e in experiments)]
+    if absent:
+        raise ConfigError(f"--rerun {', '.join(absent)}: no result to compare with ({where})")
 
 
 def _print(console: Console, found: Sequence[Verification], *, running: bool) -> None:

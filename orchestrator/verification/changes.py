@@ -81,7 +81,7 @@ def file_changes(record: Record, files: Sequence[Path]) -> list[str] | None:
     if not isinstance(recorded, Mapping):
         return None
     found = []
-    for file in dict.fromkeys((*files, *(files[0].with_name(name) for name in recorded))):
+    for file in dict.fromkeys((*files, *(files[0].parent / name for name in recorded))):
         digest = file_digest(file)
         if digest == MISSING:
             found.append(f"{file.name} is missing")

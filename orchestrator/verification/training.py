@@ -27,7 +27,7 @@ def why_not(record: Record) -> str:
     if device == "cpu":
         return ""
     if record.get("deterministic") is not True:
-        return f"it was made on {device} without --deterministic, and never has the same last bits again"
+        return f"it was made on {device} without --deterministic, which gives other last bits each time"
     from trainable.network.compute import device_name, pick_device
 
     here = device_name(pick_device("auto"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_results import NAMES, RUNS, TRAININGS, flip, planner, step_of, verified
 
@@ -50,6 +50,7 @@ def test_what_nobody_touched_is_unchanged(made: Path, name: str) -> None:
     assert (found.words, found.differences, found.unverified) == ("unchanged", (), ())
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_byte_of_every_result_file_counts(made: Path, data: st.DataObject) -> None:
     ours = planner(made)
@@ -87,6 +88,7 @@ def test_a_file_that_only_some_versions_write(copy: Path) -> None:
     assert verified(copy, "probe_M1").words == "extra.bin is not the file that the run wrote"
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_byte_of_every_image_counts(made: Path, data: st.DataObject) -> None:
     """With the time of modification and the size as they were: contents are read, not remembered."""
@@ -104,6 +106,7 @@ def test_every_byte_of_every_image_counts(made: Path, data: st.DataObject) -> No
     assert found.differences == (f"{part} images changed",)
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_byte_of_every_csv_counts_where_it_changes_a_row(made: Path, data: st.DataObject) -> None:
     """A changed line end or quotation mark that leaves all rows as they were is no change."""
@@ -235,10 +238,15 @@ def test_results_of_something_else_and_no_results(copy: Path) -> None:
     assert verified(copy, "probe_M1").words == NO_MANIFEST
 
 
-ANYTHING = st.none() | st.text() | st.dictionaries(st.sampled_from(["data", "config", "weights", "train"]), st.text())
+ANYTHING = (
+    st.none()
+    | st.text()
+    | st.dictionaries(st.sampled_from(["data", "config", "weights", "train", "../x", ""]), st.text())
+)
 KEYS = st.sampled_from(["identity", "config", "rows", "artifacts", "versions", "processor", "git_commit"])
 
 
+@settings(max_examples=50)
 @given(record=st.dictionaries(KEYS, ANYTHING))
 def test_whatever_a_manifest_holds_has_an_answer(made: Path, record: dict[str, Any]) -> None:
     """Somebody's editor, or another version, may have left anything there."""

@@ -116,7 +116,8 @@ BAD: dict[str, tuple[tuple[object, ...], str]] = {
         "--epochs-at-most must be a whole number, not '1.5'",
     ),
     "nothing to do again": (("--epochs-at-most", 1), "--epochs-at-most is about what is done again; say which with"),
-    "no result": (("--rerun", "probe_M2"), "no result of probe_M2 to verify"),
+    "no result": (("--rerun", "probe_M1,probe_M2"), "--rerun probe_M2: no result to compare with (--output-root"),
+    "no name": (("--rerun", ","), "--rerun names no experiment"),
 }
 
 
@@ -145,6 +146,12 @@ def test_all_of_it_again_is_the_same_bit_for_bit(cli: Cli, made: Path) -> None:
         assert f"{name}: the same, bit for bit" in said
     epochs = [line.partition(": loss")[0] for line in said if line.startswith("finetune_K7: epoch")]
     assert epochs == [f"finetune_K7: epoch {i}/3 stage {i}" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("names", ["probe_*", "all", "'probe_M1'"])
+def test_a_glob_means_those_that_are_selected_and_there(cli: Cli, made: Path, names: str) -> None:
+    done = verify(cli, made, "--rerun", names, "--epochs-at-most", 1, only="probe_M1,probe_M2")
+    assert (done.returncode, last(done)) == (0, "1 result verified, 1 of them done again")
 
 
 def test_a_number_of_a_later_epoch(cli: Cli, copy: Path) -> None:
@@ -222,7 +229,7 @@ def test_what_cannot_be_compared_is_not_done_again(cli: Cli, copy: Path) -> None
     assert "finetune_K7: not done again: its inputs have changed" in done.stdout.splitlines()
     assert "epoch" not in done.stdout
     done = verify(cli, copy, "--rerun", "probe_M1", only="probe_M1")
-    words = "it was made on NVIDIA H100 without --deterministic, and never has the same last bits again"
+    words = "it was made on NVIDIA H100 without --deterministic, which gives other last bits each time"
     assert last(done) == f"not verified: probe_M1: not done again: {words}"
     assert done.returncode == 1
     edit_manifest(copy, "probe_M1_160", deterministic=True)
