@@ -14,6 +14,7 @@ from pathlib import Path
 from orchestrator.tracking.tracker import Ending, Epoch, Report, TrackedRun, Tracker
 from trainable.base.errors import Failure
 from trainable.base.log import LOG
+from trainable.base.text import one_line
 
 CALLS = 1000
 """How many calls may wait. A run of 50 epochs makes 52."""
@@ -22,6 +23,8 @@ FLUSH_SECONDS = 60.0
 PAUSE_SECONDS = 15.0
 """For so long after an error no epoch is told. Each try may take seconds, and a run's end brings all its epochs."""
 POLL_SECONDS = 0.2
+LONGEST = 160
+"""Characters of an error that are shown; the log has all of it."""
 
 
 class Background(Tracker):
@@ -80,7 +83,7 @@ class Background(Tracker):
                 call()
             except BaseException as error:  # some libraries end the process where their server is down
                 self._quiet_until = time.monotonic() + PAUSE_SECONDS
-                self._say(Failure.of(error).message, "".join(traceback.format_exception(error)))
+                self._say(_reason(error), "".join(traceback.format_exception(error)))
 
     def _say(self, what: str, details: str = "") -> None:
         try:
@@ -92,3 +95,13 @@ class Background(Tracker):
         if not self._said:
             self._said = True
             LOG.warning("%s: %s; the run goes on, and its results are on disk (more in %s)", self.title, what, self.log)
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says, in short. Clients of servers wrap the system's word for it several times."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return Failure.of(cause).message
+        cause = cause.__cause__ or cause.__context__
+    return one_line(Failure.of(error).message, LONGEST)

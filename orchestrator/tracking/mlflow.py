@@ -49,10 +49,9 @@ class MlflowTracker(Tracker):
         command: the command's words, which name its run.
     """
 
-    title = "MLflow"
-
     def __init__(self, uri: str, command: str, artifacts: Path | None = None) -> None:
         self.uri, self.command, self.artifacts = uri, command, artifacts
+        self.title = f"MLflow at {re.sub('//[^/@]*@', '//', uri)}"  # without a password
         self._open: dict[str, _Open] = {}
         self._groups: dict[str, str] = {}
         for name, value in _ENVIRONMENT.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,9 @@ class TensorBoardTracker(Tracker):
         from tensorboardX import SummaryWriter  # and torch, which takes seconds
 
         folder = self.folder / run.name.replace("#", "-").replace("/", "-seed") / run.key
-        return SummaryWriter(str(folder), purge_step=first)
+        # The library names files by the second, TensorBoard reads them in the order of their names.
+        suffix = f".{time.time_ns()}"
+        return SummaryWriter(str(folder), purge_step=first, flush_secs=1, filename_suffix=suffix)
 
     def _write(self, run: TrackedRun, epochs: Sequence[Epoch]) -> None:
         writer, told = self._writers[run.key], self._told.setdefault(run.key, set())
@@ -65,7 +68,6 @@ class TensorBoardTracker(Tracker):
             for name, value in epoch.metrics.items():
                 writer.add_scalar(name, value, epoch.number)
             told.add(epoch.number)
-        writer.flush()
 
     def _finish(self, run: TrackedRun, ending: Ending) -> None:
         """The final metrics, and a row of TensorBoard's table of parameters."""
