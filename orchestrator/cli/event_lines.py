@@ -87,7 +87,7 @@ class TextLines(_Lines):
 
     def _status(self, now: float) -> None:
         state = self.state
-        self._say(status(state.rows(now), state.left(now), now - state.began, self.machine.sample()))
+        self._say(status(state.rows(now), state.left(now), now - state.began, self.machine.usage))
 
     def _say(self, text: str) -> None:
         say(self.console, f"{self.clock():%Y-%m-%d %H:%M:%S}  {text}")
@@ -122,7 +122,7 @@ class JsonLines(_Lines):
             "seconds": now - state.began,
             "seconds_left": None if left is None else left.seconds,
             "rows": [row.to_json() for row in state.rows(now)],
-            **self.machine.sample().to_json(),
+            **self.machine.usage.to_json(),
         }
         write_json_line(self.file, self.clock(), "status", values)
 

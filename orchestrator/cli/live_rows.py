@@ -14,12 +14,11 @@ from orchestrator.cli.sentences import sentence
 from orchestrator.cli.terminal import say, styled
 from orchestrator.progress.event import Event
 from orchestrator.progress.state import RunState
-from orchestrator.progress.usage import Machine, Usage
+from orchestrator.progress.usage import Machine
 
 _ALWAYS = ("note", "waiting", "retried", "failed")
 """Events that stay on the terminal, above the rows."""
 _VERBOSE = (*_ALWAYS, "epoch", "finished", "stopped")
-_USAGE_SECONDS = 5.0
 
 
 class LiveRows:
@@ -39,7 +38,6 @@ class LiveRows:
             redirect_stdout=False, redirect_stderr=False,  # Ray prints what actors say there
         )  # fmt: skip
         self._drawn: list[Text] = []
-        self._usage, self._looked = Usage(), float("-inf")
 
     def open(self, now: float) -> None:
         self._follow_size()
@@ -54,8 +52,6 @@ class LiveRows:
             say(self.console, styled((text, "red")) if event.kind == "failed" else text)
 
     def tick(self, now: float) -> None:
-        if now - self._looked >= _USAGE_SECONDS:
-            self._usage, self._looked = self.machine.sample(), now
         self._draw(now)
 
     def close(self, now: float) -> None:
@@ -65,7 +61,7 @@ class LiveRows:
     def _draw(self, now: float) -> None:
         self._follow_size()
         width, height = self.console.size
-        lines = draw(self.state, self._usage, now, width, height - 1, plain=self._plain)
+        lines = draw(self.state, self.machine.usage, now, width, height - 1, plain=self._plain)
         if lines != self._drawn:
             self._drawn = lines
             self._live.update(Group(*lines), refresh=True)

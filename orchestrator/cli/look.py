@@ -58,7 +58,7 @@ class Look:
                 printer = JsonLines(look.file, state, machine)
             elif self._rows:
                 printer = LiveRows(look, state, machine, verbose=self.verbose)
-            return ProgressView(state, printer)
+            return ProgressView(state, printer, machine)
 
         return open_view
 

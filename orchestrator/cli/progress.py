@@ -16,11 +16,13 @@ from orchestrator.cli.terminal import restore_terminal
 from orchestrator.planning.steps import Step
 from orchestrator.progress.event import Event, Kind
 from orchestrator.progress.state import RunState
+from orchestrator.progress.usage import Machine
 from trainable.base.errors import Failure
 from trainable.base.log import LOG
 from trainable.base.text import one_line
 from trainable.run.history import HISTORY_COLUMNS, TrialHistory
 
+LOOK_SECONDS = 5.0
 _EPOCH_VALUES = (*HISTORY_COLUMNS, "epochs", "scores", "stages", "total_seconds")
 
 
@@ -54,11 +56,14 @@ class ProgressView:
     Nothing that goes wrong with showing a run ends the run; Ray's log has the traceback.
 
     Args:
+        machine: what it shows is looked at every few seconds, in a thread, for the printer.
         clock: seconds, of the same clock as the state's `began`.
     """
 
-    def __init__(self, state: RunState, printer: Printer, clock: Callable[[], float] = time.monotonic) -> None:
-        self.state, self.printer, self.clock = state, printer, clock
+    def __init__(
+        self, state: RunState, printer: Printer, machine: Machine, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.state, self.printer, self.machine, self.clock = state, printer, machine, clock
         self.failures: dict[str, Failure] = {}
         self.log = Path()
         self._lock = threading.RLock()  # a signal's handler speaks in the middle of an event
@@ -77,7 +82,6 @@ class ProgressView:
     ) -> None:
         LOG.removeHandler(self._spoken)
         self._over.set()
-        self._ticker.join()
         self._try(self.printer.close)
 
     def abandon(self) -> None:
@@ -139,8 +143,14 @@ class ProgressView:
         self._try(show)
 
     def _tick(self) -> None:
+        looked = float("-inf")
         while not self._over.wait(self.printer.period):
-            self._try(self.printer.tick)
+            if self.clock() - looked >= LOOK_SECONDS:
+                self.machine.look()  # not under the lock: events must not wait for it
+                looked = self.clock()
+            with self._lock:
+                if not self._over.is_set():
+                    self._try(self.printer.tick)
 
     def _try(self, action: Callable[[float], None]) -> None:
         with self._lock:

@@ -54,7 +54,7 @@ class Training:
     def take(self, row: Mapping[str, Any], now: float, pace: Pace) -> None:
         """Take in an epoch that has ended (see `RunEvents.epoch`)."""
         history = TrialHistory.from_json(row)
-        self.status, self.last, self.seconds = "running", now, float(row["seconds"])
+        self.last, self.seconds = now, float(row["seconds"])
         self.epoch, self.stage = int(row["epoch"]), int(row["stage"])
         self.scores = history.scores or (*self.scores, float(row["val_macro_f1"]))
         if self.epoch > 1 and self.seconds > 0:

@@ -32,7 +32,7 @@ class Usage:
     """Shares are from 0 to 1, memory is in bytes; None where this machine does not tell.
 
     Args:
-        cpu: the share of this process's CPUs that was in use since the sample before, by anybody.
+        cpu: the share of this process's CPUs that was in use since the look before, by anybody.
         used, memory: the memory that cannot be had any more, of that which this process and its children may fill.
     """
 
@@ -47,20 +47,26 @@ class Usage:
 
 
 class Machine:
-    """Looks at this machine, which with `--address` need not be the one that trains."""
+    """Looks at this machine, which with `--address` need not be the one that trains.
+
+    `usage` is what the last look has shown.
+    """
 
     def __init__(self) -> None:
         self._smi = shutil.which(NVIDIA_SMI)
-        self.sample()  # shares are counted from here on
+        self.usage = Usage()
+        with suppress(Exception):
+            _cpu()  # shares are counted from here on
 
-    def sample(self) -> Usage:
-        """What is in use now. It never raises: these are figures for the eye."""
+    def look(self) -> None:
+        """See what is in use now; that takes seconds where NVIDIA's driver is slow. It never raises: these are figures
+        for the eye."""
         cpu, used, memory = None, None, None
         with suppress(Exception):  # containers hide any of psutil's files
             cpu = _cpu()
         with suppress(Exception):
             used, memory = _memory()
-        return Usage(cpu, used, memory, self._gpus())
+        self.usage = Usage(cpu, used, memory, self._gpus())
 
     def _gpus(self) -> tuple[Gpu, ...]:
         if self._smi is None:

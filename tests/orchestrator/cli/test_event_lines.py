@@ -40,7 +40,7 @@ class Told:
         lines: Any = TextLines(Terminal(file=self.file, width=80), state, MACHINE, lambda: NOON)
         if kind == "json":
             lines = JsonLines(self.file, state, MACHINE, lambda: NOON)
-        self.lines, self.view = lines, ProgressView(state, lines, self.clock)
+        self.lines, self.view = lines, ProgressView(state, lines, MACHINE, self.clock)
         self.encoding = encoding
 
     @property

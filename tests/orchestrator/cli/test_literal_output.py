@@ -110,7 +110,7 @@ def test_a_failure_and_a_stopped_trial_in_the_progress(rows: bool, text: str) ->
     look = Terminal(file=out, width=1000, force_terminal=rows, color_system=None, _environ={"TERM": "xterm"})
     state = RunState()
     printer = LiveRows(look, state, MACHINE, verbose=True) if rows else TextLines(look, state, MACHINE)
-    with ProgressView(state, printer) as view:
+    with ProgressView(state, printer, MACHINE) as view:
         view.log = Path("the.log")
         view.add([EVALUATION])
         view.started(FACEAPI.name)
@@ -202,7 +202,7 @@ def test_who_is_waited_for_is_shown(tmp_path: Path) -> None:
     with Claims(tmp_path, Patience()) as holder:
         assert holder.take("0")
         lines = TextLines(Terminal(file=out, width=1000), RunState(), MACHINE)
-        with ProgressView(lines.state, lines), Claims(tmp_path, HASTY) as claims:
+        with ProgressView(lines.state, lines, MACHINE), Claims(tmp_path, HASTY) as claims:
             claims.wait("0", lambda: None)
     assert f"s for process {os.getpid()} on " in out.getvalue()
     LOG.warning("after the run")

@@ -31,13 +31,13 @@ WORDS = st.text("ab 기쁨[/]", max_size=200).map(lambda text: f"<{text}>")
 
 
 class Still(Machine):
-    """A machine that is never looked at, so that what is drawn depends on the events alone."""
+    """A machine that always shows the same, so that what is drawn depends on the events alone."""
 
     def __init__(self) -> None:
-        pass
+        self.usage = Usage(0.5, 10**9, 2 * 10**9)
 
-    def sample(self) -> Usage:
-        return Usage(0.5, 10**9, 2 * 10**9)
+    def look(self) -> None:
+        pass
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -53,7 +53,7 @@ def test_the_rows_lie_below_what_was_said(told: list, said: list[str], width: in
     printer = LiveRows(look, state, Still(), verbose=False)
     printer.period = 1000.0
     quiet = [(now, event) for now, event in told if event.kind not in ("failed", "retried")]
-    with ProgressView(state, printer, clock) as view:
+    with ProgressView(state, printer, Still(), clock) as view:
         view.add(EVERYTHING)
         for now, event in sorted(quiet + [(random.uniform(0, 1e6), Event("note", values={"text": t})) for t in said],
                                  key=lambda pair: pair[0]):  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_rows_lie_below_what_was_said(told: list, said: list[str], width: in
                 printer.tick(now)
     screen = Screen(width, height)
     screen.feed(out.getvalue())
-    rows = [line.plain.rstrip() for line in draw(state, Still().sample(), clock.now, width, height - 1)]
+    rows = [line.plain.rstrip() for line in draw(state, Still().usage, clock.now, width, height - 1)]
     above = [line for text in said for line in wrapped(text, width)]
     assert sorted(screen.lines[: len(above)]) == sorted(line.rstrip() for line in above)
     assert screen.lines[len(above) :] == [*rows, ""]
@@ -75,7 +75,7 @@ def test_nothing_is_drawn_where_nothing_changes() -> None:
     out, clock, state = io.StringIO(), Clock(), RunState()
     look = Terminal(file=out, width=80, height=24, force_terminal=True, _environ={"TERM": "xterm"})
     printer = LiveRows(look, state, Still(), verbose=False)
-    with ProgressView(state, printer, clock) as view:
+    with ProgressView(state, printer, Still(), clock) as view:
         view.add(EVERYTHING)
         printer.tick(1.0)
         drawn = len(out.getvalue())

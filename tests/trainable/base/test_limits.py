@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from control_groups import control_group
 
-from trainable.base.limits import free_threads, usable_cpus, usable_memory
+from trainable.base.limits import free_threads, memory_in_use, usable_cpus, usable_memory
 
 MANY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 ROOT = Path(__file__).parents[3]
@@ -106,3 +106,19 @@ def test_a_real_control_group() -> None:
     with control_group("memory", limit_in_bytes=str(2**30)) as join:
         done = subprocess.run([sys.executable, "-c", f"{join}; {ASK}"], capture_output=True, text=True, check=True)
     assert done.stdout.split()[1] == str(2**30)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "used"),
+    [
+        ("0::/job\n", {"job/memory.current": "5000\n", "job/memory.stat": "anon 10\ninactive_file 2000\n"}, 3000),
+        ("0::/host/path\n", {"memory.current": "5000\n"}, 5000),
+        ("8:memory:/job\n", {"memory/job/memory.usage_in_bytes": "5000\n",
+                             "memory/job/memory.stat": "inactive_file 1\ntotal_inactive_file 4000\n"}, 1000),
+        ("0::/job\n", {"job/memory.current": "5\n", "job/memory.stat": "inactive_file 9\n"}, 0),
+        ("0::/job\n", {"job/memory.current": "5\n", "job/memory.stat": "no numbers here\n"}, 5),
+        ("", {}, None),
+    ],
+)  # fmt: skip
+def test_memory_that_is_in_use(own: str, files: dict[str, str], used: int | None, tmp_path: Path) -> None:
+    assert memory_in_use(*laid_out(tmp_path, own, files)) == used
