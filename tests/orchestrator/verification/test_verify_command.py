@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from by_hand import Cli, changes, listing
@@ -210,6 +213,17 @@ def test_every_other_file_is_compared(copy: Path, name: str) -> None:
     found = again(copy, "probe_M1").difference
     assert found.startswith(f"{name}, ")
     assert found.endswith(" again")
+
+
+def test_the_last_bit_of_a_logit(copy: Path) -> None:
+    file = copy / RUNS / "probe_M1_160/test_logits.parquet"
+    table = pq.read_table(str(file))
+    column = table["logit_happy"].to_numpy().copy()
+    column[2] = np.nextafter(column[2], np.float32(np.inf))
+    place = table.column_names.index("logit_happy")
+    pq.write_table(table.set_column(place, "logit_happy", pa.array(column)), str(file))
+    path = table["path"][2].as_py()
+    assert again(copy, "probe_M1").difference.startswith(f"test_logits.parquet, row 4 ({path}): logit_happy ")
 
 
 @pytest.mark.skipif("faceapi_M1" not in NAMES, reason="needs face-api's weights")
