@@ -146,7 +146,7 @@ POPULATIONS = {
 def test_coverage(name: str) -> None:
     found = coverage(POPULATIONS[name], 1000)
     for kind, rows in zip(("score", "difference"), found, strict=True):
-        cells = [f"{100 * holds:.1f} ({100 * has:.0f})" if has else "–" for has, holds, _ in rows]
+        cells = [f"{100 * holds:.1f} ({100 * has:.0f})" if has > 0.1 else "–" for has, holds, _ in rows]
         print(f"\n| {name} | {kind} | {' | '.join(cells)} |", end="")
     enough = found[..., 0] > 0.1
     assert (found[..., 1][enough] > 0.9).all()
