@@ -13,7 +13,7 @@ from search_spaces.runbook import EXPERIMENTS
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 WITH_OPTIONS = ["README.md", "README.ko.md", "docs/data.md", "docs/sweeps.md", "docs/faceapi.md", "docs/performance.md"]
-OTHER_PROGRAMS = ("npm ", "tensorboard ")
+OTHER_PROGRAMS = ("npm ", "tensorboard ", "mlflow server ", "wandb sync ")
 """Lines about these name options that are none of ours."""
 
 

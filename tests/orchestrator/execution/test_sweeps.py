@@ -218,10 +218,8 @@ def test_tunes_own_tools_open_its_folders(swept: Path) -> None:
         assert set(analysis.dataframe()["best_val_macro_f1"]) <= {
             max(r["scores"]) for results in tune_results(swept) for r in results
         }
-    with_results, for_tensorboard = (
-        {path.parent for path in (swept / ".emosweep/tune").glob(f"*/*/{name}") if path.stat().st_size}
-        for name in ("result.json", "events.out.tfevents.*")
-    )
+    with_results = {path.parent.name for path in (swept / ".emosweep/tune").glob("*/*/result.json")}
+    for_tensorboard = {path.parts[-3] for path in (swept / ".emosweep/tensorboard").rglob("events.out.tfevents.*")}
     assert for_tensorboard == with_results != set()
 
 
