@@ -6,7 +6,10 @@ and PyTorch alone repeat it.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np  # loaded by the first draw: planning loads nothing heavy
 
 PURPOSES = {
     "sobol": 0, "order": 1, "flip": 2, "dropout": 3, "head": 4, "backbone": 5, "random": 6, "tpe": 7, "bootstrap": 8
@@ -28,14 +31,18 @@ def seed_sequence(seed: int, purpose: str, *index: int) -> np.random.SeedSequenc
     numbers = (seed, PURPOSES[purpose], *index)
     if not all(0 <= number < 2**32 for number in numbers):
         raise ValueError(f"seed and index must be from 0 to {2**32 - 1}, not {numbers}")
-    return np.random.SeedSequence(numbers)
+    from numpy.random import SeedSequence
+
+    return SeedSequence(numbers)
 
 
 def derived_seed(seed: int, purpose: str, *index: int) -> int:
     """A 64-bit seed from `seed_sequence`, for PyTorch's generators."""
-    return int(seed_sequence(seed, purpose, *index).generate_state(1, np.uint64)[0])
+    return int(seed_sequence(seed, purpose, *index).generate_state(1, "uint64")[0])
 
 
 def derived_generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
     """NumPy's default generator on `seed_sequence`."""
-    return np.random.default_rng(seed_sequence(seed, purpose, *index))
+    from numpy.random import default_rng
+
+    return default_rng(seed_sequence(seed, purpose, *index))
