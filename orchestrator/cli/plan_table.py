@@ -12,7 +12,7 @@ from orchestrator.cli.terminal import say, styled
 from orchestrator.planning.steps import Step, TrainingStep
 from trainable.base.text import one_line
 
-_COLOURS = {"done": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
+_COLOURS = {"done": "green", "restored": "green", "stale": "yellow", "interrupted": "yellow", "new": "cyan"}
 
 
 def print_plan(console: Console, steps: Sequence[Step], *, running: bool, more: Sequence[str] = ()) -> None:
@@ -43,4 +43,7 @@ def print_plan(console: Console, steps: Sequence[Step], *, running: bool, more: 
         say(console, "a run is writing here now: what is not done may be under way")
     names = " ".join(step.name for step in steps if step.to_do)
     todo = ", ".join([names, *more] if names else more)
-    say(console, f"to run: {todo}" if todo else "nothing to run: all done")
+    back = " ".join(step.name for step in steps if step.status == "restored")
+    say(console, f"to run: {todo}" if todo else "nothing to run" if back else "nothing to run: all done")
+    if back:
+        say(console, f"restored from the history by run-all, without training: {back}")

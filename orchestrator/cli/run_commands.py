@@ -159,7 +159,7 @@ def _plan(
         raise ConfigError("--sweep: none of the experiments trains, so there is nothing to sweep")
     spaces = plan_spaces(inputs.configs, options)
     sweeps = [
-        plan_sweep(base, spaces[base.name], options, planner, fixed=fixed or not base.to_do, fresh=fresh)
+        plan_sweep(base, spaces[base.name], options, planner, fixed=fixed or base.status == "done", fresh=fresh)
         for base in steps
         if isinstance(base, Run)
     ]
@@ -218,7 +218,9 @@ def _report_sweeps(
 
 
 def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:
-    if done:
+    for name, clause in outcome.restored.items():
+        say(console, f"{name}: {clause}")
+    if done := [name for name in done if name not in {*outcome.restored, *outcome.failures}]:
         say(console, f"done before: {' '.join(done)}")
     if outcome.interrupted:
         again = shlex.join([*(a for a in sys.argv[1:] if a != "--fresh")])

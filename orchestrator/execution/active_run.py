@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.execution.allocation import Allocation, Allocator, Cluster
-from orchestrator.execution.bookkeeping import StopNotes, forget
+from orchestrator.execution.bookkeeping import StopNotes, clear_place, forget
 from orchestrator.execution.cpu_shares import CpuShares
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners
@@ -25,6 +25,7 @@ from orchestrator.sweeps.policies import Policy, make_policy
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep
 from orchestrator.tracking.tracker import Tracker
+from trainable.base.errors import ExperimentError, Failure
 
 
 class ActiveRun:
@@ -32,7 +33,7 @@ class ActiveRun:
 
     Args:
         over: says whether the run must not go on.
-        fresh: results of a trial that a search chooses do not count.
+        fresh: what is done or begun does not count, neither now nor when a search chooses a trial.
     """
 
     def __init__(
@@ -70,6 +71,12 @@ class ActiveRun:
 
     def execute(self, todo: Sequence[Step]) -> None:
         """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""
+        training, allocation = trainings(todo), None
+        if training or any(sweep.unchosen for sweep in self.sweeps):
+            allocation = self._allocated(training)
+        todo = [step for step in todo if self._has_place(step)]
+        if self.fresh:
+            forget(todo, self.sweeps, self.planner.paths)
         training, self.evaluations = trainings(todo), {step.name: step for step in evaluations(todo)}
         # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
         limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
@@ -77,7 +84,7 @@ class ActiveRun:
             evaluations(todo), self.planner, self.executor,
             limit=limit, events=self.events, stop=self.over, allow_corrupt=self.hardware.allow_corrupt,
         )  # fmt: skip
-        work = self._prepared(training) if training or any(sweep.unchosen for sweep in self.sweeps) else None
+        work = self._prepared(training, allocation) if allocation is not None else None
         faceapi.start()
         try:
             if work is not None:
@@ -94,15 +101,34 @@ class ActiveRun:
         steps = [self.planner.identify(step) for step in steps]
         if steps:
             self.view.add(steps)
-            self._prepared(steps)()
+            self._prepared(steps, self._allocated(steps))()
         return list(steps)
 
-    def _prepared(self, training: Sequence[TrainingStep]) -> Callable[[], None]:
-        """What trains `training` when called; everything that can be refused is refused before."""
+    def _has_place(self, step: Step) -> bool:
+        """Whether what the step would replace is in the history now; one that cannot be moved there fails the step."""
+        try:
+            moved = clear_place(step, self.planner.paths)
+        except ExperimentError as error:
+            self.view.failed(step.name, Failure.of(error))
+            return False
+        for clause in moved:
+            self.view.say(f"{step.name}: {clause}")
+        return True
+
+    def _allocated(self, training: Sequence[TrainingStep]) -> Allocation:
+        """What `training`, and the trials that searches have still to choose, get of the cluster.
+
+        Raises:
+            ConfigError: one of them has no room on any node.
+        """
         templates = [sweep.template for sweep in self.sweeps for _ in range(sweep.unchosen) if sweep.template]
         allocation = self.allocator.allocate([*training, *templates])
         if allocation.watches_memory:
             self.view.say("memory for fewer trials at once than there are CPUs for (a smaller --batch needs less)")
+        return allocation
+
+    def _prepared(self, training: Sequence[TrainingStep], allocation: Allocation) -> Callable[[], None]:
+        """What trains `training` when called."""
         policies = {sweep.name: policy_of(sweep, self.planner, _make_policy) for sweep in self.sweeps}
         steps = {step.name: step for step in training}
         self.notes.steps = dict(steps)
@@ -138,7 +164,7 @@ class ActiveRun:
             if trial is None:
                 return None
             if self.fresh:
-                forget([trial], [])
+                forget([trial], [], self.planner.paths)
             self.chosen.append(trial)
             self.notes.steps[trial.name] = trial
             return Entry(trial.name, trial.work, request, sweep.name, fixed=False)

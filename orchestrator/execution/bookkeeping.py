@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.execution.earlier_evaluations import forget_evaluation
+from orchestrator.execution.earlier_evaluations import forget_evaluation, keep_earlier
 from orchestrator.execution.events import NoEvents
-from orchestrator.planning.steps import Step, TrainingStep, Trial, evaluations, trainings
+from orchestrator.history.place import Place
+from orchestrator.history.store import bring_back, forget_unfinished, make_way
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stopped
 from orchestrator.sweeps.sweep import Sweep
-from trainable.base.files import read_json
+from trainable.base.errors import ExperimentError
 from trainable.run.history import TrialHistory
+from trainable.run.identity import Identity
 from trainable.run.kept_aside import mark_as_own
 
 
@@ -36,7 +40,48 @@ class StopNotes(NoEvents):
             self.out_of_time.add(name)
 
 
-def forget(todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
+def clear_place(step: Step, paths: ProjectPaths) -> list[str]:
+    """Move what a step would replace to the history; one of a sweep replaces nothing that is kept.
+
+    Returns:
+        A clause for each result or checkpoint that was moved.
+
+    Raises:
+        ExperimentError: something cannot be moved, so that the step must not run.
+    """
+    return _moved(step, paths, make_way) if isinstance(step, Run | FaceApiEvaluation) else []
+
+
+def restore(step: Run | FaceApiEvaluation, paths: ProjectPaths) -> str:
+    """Bring the result of a step back from the history.
+
+    Returns:
+        What replaces what, as a clause.
+
+    Raises:
+        ExperimentError: something cannot be moved. The result is still in the history.
+    """
+    clauses = _moved(step, paths, make_way)
+    if isinstance(step, FaceApiEvaluation):
+        keep_earlier(step)  # what another program left
+    return "; ".join([*_moved(step, paths, bring_back), *clauses])
+
+
+def _moved(
+    step: Run | FaceApiEvaluation, paths: ProjectPaths, move: Callable[[Place, Identity], list[str]]
+) -> list[str]:
+    place = paths.place(step.experiment)
+    assert step.identity is not None
+    try:
+        return move(place, step.identity)
+    except OSError as error:
+        raise ExperimentError(
+            f"its earlier result cannot be moved to or from {place.history}: {error.strerror} ({error.filename}); "
+            "nothing is lost, and the same command tries again"
+        ) from error
+
+
+def forget(todo: Sequence[Step], sweeps: Sequence[Sweep], paths: ProjectPaths) -> None:
     """`--fresh`: neither done nor interrupted, so that a fresh run that is interrupted in its turn can go on."""
     for sweep in sweeps:
         if sweep.log is not None:
@@ -44,14 +89,20 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:
     for step in evaluations(todo):
         forget_evaluation(step)
     for training in trainings(todo):
-        record = read_json(training.run.manifest)
-        replaced = isinstance(record, dict) and record.get("identity") == training.identity
+        if isinstance(training, Run):
+            _forget_run(training, paths)
+            continue
         training.run.manifest.unlink(missing_ok=True)
         forget_stopped(training)
         for folder in (training.run.checkpoints, *_confirmations(training)):
             shutil.rmtree(folder, ignore_errors=True)
-        if replaced and training.identity is not None:  # the new results take the place of these
-            mark_as_own(training.run.out, training.identity)
+
+
+def _forget_run(step: Run, paths: ProjectPaths) -> None:
+    """The result stays until a new one takes its place, and other checkpoints go to the history."""
+    assert step.identity is not None
+    forget_unfinished(paths.place(step.experiment), step.identity)
+    mark_as_own(step.run.out, step.identity)
 
 
 def _confirmations(step: TrainingStep) -> list[Path]:

@@ -27,15 +27,12 @@ def keep_earlier(step: FaceApiEvaluation) -> None:
 
 def forget_evaluation(step: FaceApiEvaluation) -> None:
     """`--fresh`: the evaluation is neither done nor interrupted. Its results stay until new ones take their place."""
-    replaced = _identity(step.manifest)
-    step.manifest.unlink(missing_ok=True)
     shutil.rmtree(step.shards, ignore_errors=True)
-    if replaced == step.identity:
-        write_json(_marker(step), {"identity": replaced})
+    write_json(_marker(step), {"identity": step.identity})
 
 
 def _marker(step: FaceApiEvaluation) -> Path:
-    """Says that the results are of this identity although their manifest has gone; goes with the shards."""
+    """Says that results of this identity are made again, whatever their manifest says; goes with the shards."""
     return step.shards / "replacing.json"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.execution.active_run import ActiveRun
-from orchestrator.execution.bookkeeping import forget
+from orchestrator.execution.bookkeeping import restore
 from orchestrator.execution.executor import OpenExecutor
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.interrupts import INTERRUPTED, graceful_interrupts
@@ -17,24 +17,30 @@ from orchestrator.execution.preload import Preload
 from orchestrator.execution.session import ray_executor
 from orchestrator.execution.view import MakeView, RunView
 from orchestrator.planning.planner import Planner
-from orchestrator.planning.steps import Step, trainings
+from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, trainings
 from orchestrator.sweeps.confirmation import to_confirm
 from orchestrator.sweeps.sweep import Sweep, left_to_do
 from orchestrator.tracking.tracker import NO_TRACKER, Tracker
-from trainable.base.errors import Failure
+from trainable.base.errors import ExperimentError, Failure
 from trainable.data.tables import ImageTable, distinct_images
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: what failed, by name, and whether the user interrupted the run."""
+    """How a run ended: what failed, by name, whether the user interrupted the run, and what was not run but restored
+    from the history: by name, with a clause that says what replaces what."""
 
     failures: Mapping[str, Failure]
     interrupted: bool
+    restored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
         return INTERRUPTED if self.interrupted else 1 if self.failures else 0
+
+    def with_ran(self, other: Outcome) -> Outcome:
+        """This outcome of restoring, followed by that of running."""
+        return replace(other, failures={**self.failures, **other.failures}, restored=self.restored)
 
 
 def run_steps(
@@ -56,14 +62,15 @@ def run_steps(
         tracker: is told of the runs; the caller closes it.
 
     Raises:
-        ConfigError: before a result is touched: weights, cluster or resources are unavailable, or another run writes
-            to the same folder.
+        ConfigError: before a result is touched: weights, cluster or room are lacking, or another run writes there.
     """
-    todo = left_to_do(steps, sweeps)
-    if not todo and not any(sweep.unchosen or to_confirm(sweep, planner) for sweep in sweeps):
+    if not _to_restore(steps) and not _anything_left(steps, sweeps, planner):
         return Outcome({}, False)
     with only_one(planner.paths):
-        todo = [planner.identify(step) for step in todo]
+        restored = _restored(steps, planner)
+        if not _anything_left(steps, sweeps, planner):
+            return restored
+        todo = [planner.identify(step) for step in left_to_do(steps, sweeps)]
         stop = threading.Event()
         with open_executor(planner.paths.logs, hardware.address) as executor, make_view(executor.terminal) as view:
             _announce(view, executor.log, todo, sweeps)
@@ -72,11 +79,30 @@ def run_steps(
                 cluster = executor.connect(hardware.num_cpus)
                 if fresh:
                     load.finish()
-                    forget(todo, sweeps)
                 with graceful_interrupts(stop, view.say, view.abandon):
                     run = ActiveRun(planner, hardware, executor, cluster, view, load.over, sweeps, tracker, fresh=fresh)
                     ran = run.run(todo)
-    return _outcome(ran, planner, view.failures, interrupted=stop.is_set())
+    return restored.with_ran(_outcome(ran, planner, view.failures, interrupted=stop.is_set()))
+
+
+def _to_restore(steps: Sequence[Step]) -> list[Run | FaceApiEvaluation]:
+    return [step for step in steps if isinstance(step, Run | FaceApiEvaluation) and step.status == "restored"]
+
+
+def _anything_left(steps: Sequence[Step], sweeps: Sequence[Sweep], planner: Planner) -> bool:
+    """Whether anything is to run, now or when the trials of a sweep are done."""
+    return bool(left_to_do(steps, sweeps)) or any(sweep.unchosen or to_confirm(sweep, planner) for sweep in sweeps)
+
+
+def _restored(steps: Sequence[Step], planner: Planner) -> Outcome:
+    """Bring back what the history has."""
+    restored, failures = {}, {}
+    for step in _to_restore(steps):
+        try:
+            restored[step.name] = restore(step, planner.paths)
+        except ExperimentError as error:
+            failures[step.name] = Failure.of(error)
+    return Outcome(failures, False, restored)
 
 
 def _announce(view: RunView, log: Path, todo: Sequence[Step], sweeps: Sequence[Sweep]) -> None:

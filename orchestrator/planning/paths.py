@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.history.place import Place
 from search_spaces.runbook import Experiment
 from trainable.base.config import PARTS
 from trainable.base.paths import RunPaths
@@ -54,6 +55,15 @@ class ProjectPaths:
             return self.run(experiment).manifest
         results = self.faceapi_results(experiment)
         return results.with_name(f"{results.stem}.manifest.json")
+
+    def place(self, experiment: Experiment) -> Place:
+        """Where the current result of an experiment lies, and where its earlier ones are kept."""
+        manifest = self.manifest(experiment)
+        if experiment.trains:
+            run, history = self.run(experiment), self._classifier / "history" / experiment.folder
+            return Place(run.files, run.results, manifest, run.owner, run.checkpoints, history)
+        csv, marker = self.faceapi_results(experiment), self.shards(experiment) / "replacing.json"
+        return Place((csv,), (csv,), manifest, marker, None, csv.parents[1] / "history" / experiment.folder)
 
     # -- reports
 

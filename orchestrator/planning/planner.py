@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from faceapi.setup import faceapi_identity
+from orchestrator.history.place import Place, read_record
 from orchestrator.planning.inputs import Inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.settings import Settings
+from orchestrator.planning.status import on_disk, status_of
 from orchestrator.planning.steps import (
     Confirmation,
     FaceApiEvaluation,
     Run,
-    Status,
     Step,
     StepT,
     TrainingStep,
     Trial,
-    manifest_file,
-    result_files,
 )
 from search_spaces.runbook import Experiment
 from trainable.base.config import TrainConfig
-from trainable.base.files import read_json
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes, Progress, digest, no_progress
 from trainable.data.tables import ImageTable
-from trainable.run.identity import Identity, data_identity, differences, run_identity, weights_identity
-from trainable.run.kept_aside import is_marked
-from trainable.run.resumption import Note, checkpoint_notes, find_checkpoint
+from trainable.run.identity import Identity, data_identity, run_identity, weights_identity
 
 Watch = Callable[[], AbstractContextManager[Progress]]
 """Opens a listener to the hashing of images."""
@@ -126,22 +120,24 @@ class Planner:
         if fresh:
             return replace(step, why="--fresh")
         if isinstance(step, Trial) and step.stop_is_final:
-            stopped = _record(step.run.stopped)
+            stopped = read_record(step.run.stopped)
             if stopped and stopped["final"] and stopped["identity"] == self.identify(step).identity:
                 return replace(self.identify(step), status="done", why=stopped["why"])
-        manifest = _record(manifest_file(step))
-        notes = checkpoint_notes(step.run.checkpoints) if isinstance(step, TrainingStep) else []
-        if manifest or notes:
+        there = on_disk(step, self.place(step))
+        if there.any:
             step = self.identify(step)
-        status, why = _status(step, manifest, notes)
+        status, why = status_of(step, there)
         return replace(step, status=status, why=why)
+
+    def place(self, step: Step) -> Place | None:
+        """Where the step's result is and its earlier ones are kept; None for one of a sweep, which has no history."""
+        return self.paths.place(step.experiment) if isinstance(step, Run | FaceApiEvaluation) else None
 
     # -- what a result depends on
 
     def _has_record(self, experiment: Experiment) -> bool:
         """Whether there is something on disk to compare the experiment with."""
-        notes = checkpoint_notes(self.paths.run(experiment).checkpoints) if experiment.trains else []
-        return bool(notes) or self.paths.manifest(experiment).exists()
+        return self.paths.place(experiment).has_record
 
     def _hash(self, experiments: Sequence[Experiment]) -> None:
         """Hash the images of all these experiments at once: each is read once, and there is one progress to watch."""
@@ -184,49 +180,3 @@ def trial_folder_name(config: TrainConfig, weights: str) -> str:
     values = config.identity()
     seed = values.pop("seed")
     return f"{digest({'config': values, 'weights': weights})[:10]}-s{seed}"
-
-
-def _status(step: Step, manifest: dict[str, Any], notes: Sequence[Note]) -> tuple[Status, str]:
-    """The status of a step, and the reason.
-
-    Args:
-        step: it has its identity where there is a manifest or a note.
-        manifest: what a finished result says of itself; {} without one.
-        notes: what the checkpoints of an interrupted training say of themselves, the last one first.
-    """
-    lost = [path.name for path in result_files(step) if not path.is_file()]
-    if manifest and manifest.get("identity") == step.identity and not lost:
-        return "done", str(manifest.get("finished", "")).replace("+00:00", "Z")
-    broken = ""
-    if isinstance(step, TrainingStep):
-        found = find_checkpoint(step.run.checkpoints, step.identity or {})
-        broken = found.broken
-        if found.file is not None:
-            return "interrupted", found.words(step.config.epochs)
-    if not manifest:
-        others = [note for note in notes if note["identity"] != step.identity]
-        if others and not broken:
-            return "stale", "interrupted with other inputs: " + _changes(others[0], step.identity)
-        if not broken and _has_results_of_others(step, lost):
-            return "stale", "results without a manifest: made by something else; they are kept aside"
-        return step.status, broken or step.why
-    if manifest.get("identity") != step.identity:
-        return "stale", "; ".join(filter(None, (_changes(manifest, step.identity), broken)))
-    return "stale", "; ".join(filter(None, (f"{', '.join(lost)} is missing", broken)))
-
-
-def _has_results_of_others(step: Step, lost: Sequence[str]) -> bool:
-    """Whether result files lie there without a manifest that we have not begun to write (the runbook's own script)."""
-    begun = isinstance(step, TrainingStep) and is_marked(step.run)
-    return len(lost) < len(result_files(step)) and not begun
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """What a run noted about itself; {} where that is missing or not what we write."""
-    found = read_json(path)
-    return found if isinstance(found, dict) and isinstance(found.get("identity"), dict) else {}
-
-
-def _changes(record: dict[str, Any], identity: Identity | None) -> str:
-    assert identity is not None
-    return "; ".join(text.replace("data.", "", 1) for text in differences(record["identity"], identity))

@@ -12,7 +12,8 @@ from trainable.base.config import PARTS, TrainConfig
 from trainable.base.paths import RunPaths
 from trainable.run.identity import Identity
 
-Status = Literal["done", "stale", "interrupted", "new"]
+Status = Literal["done", "restored", "stale", "interrupted", "new"]
+"""`restored`: the history has the result, so that nothing needs to run."""
 
 BACKWARD_SHARE = 2 / 3
 """The part of a training step that a frozen layer does not need: its backward pass and its update."""
@@ -44,7 +45,7 @@ class Step:
 
     @property
     def to_do(self) -> bool:
-        return self.status != "done"
+        return self.status not in ("done", "restored")
 
     @property
     def work(self) -> float:

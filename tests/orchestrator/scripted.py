@@ -7,6 +7,7 @@ forced with real training; tests with a real Ray and real training hold the two 
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,4 +102,4 @@ class _Scripted:
             self.run.test_preds.write_text("\n".join(["path,true,pred", *lines]) + "\n", encoding="utf-8")
         write_json(self.run.manifest, {"identity": self.job["identity"], "finished": "2026-01-01T00:00:00+00:00",
                                        "seconds": float(len(self.history))})  # fmt: skip
-        self.run.checkpoint_note.unlink()
+        shutil.rmtree(self.run.checkpoints)

@@ -49,6 +49,7 @@ FLOORS = (
     "faceapi/python",
     "faceapi",
     "orchestrator/statistics",
+    "orchestrator/history",
     "orchestrator/planning",
     "orchestrator/sweeps",
     "orchestrator/reporting",

@@ -57,6 +57,11 @@ class RunPaths:
         return self.out / ".checkpoints"
 
     @property
+    def owner(self) -> Path:
+        """Says which run is about to replace the results in the folder (see `trainable.run.kept_aside`)."""
+        return self.checkpoints / "owner.json"
+
+    @property
     def checkpoint(self) -> Path:
         return checkpoint_pairs(self.checkpoints)[0][0]
 

@@ -77,6 +77,7 @@ def _put_in_place(new: RunPaths, paths: RunPaths, manifest: dict[str, Any]) -> s
             source.replace(target)
         else:
             target.unlink(missing_ok=True)
+    paths.owner.unlink()  # first, since the planner takes results with this mark for unfinished
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
     return note
 

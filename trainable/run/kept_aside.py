@@ -49,23 +49,19 @@ def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
 def _may_be_replaced(paths: RunPaths, identity: Identity | None) -> bool:
     """Whether the run of `identity` has made what is there, or a trial of a sweep, which leaves no weights."""
     manifest = _record(paths.manifest)
-    made_by = manifest.get("identity"), _record(_marker(paths)).get("identity")
+    made_by = manifest.get("identity"), _record(paths.owner).get("identity")
     return identity is not None and (identity in made_by or manifest.get("test") is False)
 
 
 def mark_as_own(out: Path, identity: Identity) -> None:
     """Note that result files in the folder belong to the run of `identity`, with a manifest or without one: it is about
     to put its own there, or to replace those that it has made before."""
-    write_json(_marker(RunPaths(out)), {"identity": identity})
+    write_json(RunPaths(out).owner, {"identity": identity})
 
 
 def is_marked(paths: RunPaths) -> bool:
     """Whether some run has marked the result files in its folder as its own."""
-    return _marker(paths).is_file()
-
-
-def _marker(paths: RunPaths) -> Path:
-    return paths.checkpoints / "owner.json"
+    return paths.owner.is_file()
 
 
 def _record(file: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from test_local_runs import Log
 from faceapi.contract.results import ShardResult
 from faceapi.contract.settings import FaceApiSettings
 from faceapi.node.process import NODE_DIR
-from orchestrator.execution.bookkeeping import forget
+from orchestrator.execution.bookkeeping import clear_place, forget, restore
 from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD, FaceApiTasks
 from orchestrator.execution.local import LocalExecutor
 from orchestrator.planning.inputs import check_inputs
@@ -187,12 +187,39 @@ def test_results_with_other_settings_are_kept_with_their_manifest(root: Path, tm
     assert csv.name.removesuffix(".csv") == manifest.name.removesuffix(".manifest.json")
 
 
+def test_results_of_earlier_settings_come_back(root: Path, tmp_path: Path) -> None:
+    """With the file of another program in their place meanwhile, which is kept."""
+    made = {}
+    for threshold in (0.5, 0.4):
+        ours = planner(root, tmp_path / "출력", score_threshold=threshold)
+        step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
+        told = clear_place(step, ours.paths)
+        evaluate(ours, Recording(tmp_path), "faceapi_M1")
+        made[threshold] = step.csv.read_bytes(), step.manifest.read_bytes()
+    assert told == ["the result before is kept in the history (config.score_threshold 0.5 -> 0.4)"]
+    ours = planner(root, tmp_path / "출력", score_threshold=0.5)
+    (step,) = ours.plan(select(["faceapi_M1"]))
+    assert (step.status, step.to_do) == ("restored", False)
+    restore(step, ours.paths)
+    assert ours.again(step).status == "done"
+    assert (step.csv.read_bytes(), step.manifest.read_bytes()) == made[0.5]
+    assert not list(step.csv.parent.glob("*.earlier-*"))
+    step.manifest.unlink()
+    step.csv.write_text("made by hand\n", encoding="utf-8")
+    ours = planner(root, tmp_path / "출력", score_threshold=0.4)
+    (step,) = ours.plan(select(["faceapi_M1"]))
+    restore(step, ours.paths)
+    assert (step.csv.read_bytes(), step.manifest.read_bytes()) == made[0.4]
+    (kept,) = step.csv.parent.glob("*.earlier-*.csv")
+    assert kept.read_text(encoding="utf-8") == "made by hand\n"
+
+
 def test_fresh_leaves_no_copy_of_what_it_replaces(root: Path, tmp_path: Path) -> None:
     ours = planner(root, tmp_path / "output")
     evaluate(ours, Recording(tmp_path), "faceapi_M1")
     step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
     before = step.csv.read_bytes()
-    forget([step], [])
+    forget([step], [], ours.paths)
     assert (ours.again(step).to_do, step.csv.read_bytes()) == (True, before)
     evaluate(ours, Recording(tmp_path), "faceapi_M1")
     assert not ours.again(step).to_do

@@ -38,25 +38,29 @@ def status(project: Project) -> tuple[str, str]:
     return step.status, step.why
 
 
-def test_another_recipe_keeps_the_results_of_the_first(project: Project) -> None:
-    first = run(project).best.read_bytes()
-    paths = run(project, lr_head=1e-3)
-    (kept,) = earlier(paths)
-    assert (kept / "best.pt").read_bytes() == first
-    assert (kept / "manifest.json").is_file()
-    assert paths.best.read_bytes() != first
+def contents(paths: RunPaths) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (*paths.files, paths.manifest)}
+
+
+def test_a_result_comes_back_bit_for_bit(project: Project) -> None:
+    """Also after another recipe was run, with --fresh, in between."""
+    first = contents(run(project))
+    paths = run(project, lr_head=1e-3, fresh=True)
+    second = contents(paths)
+    assert second["best.pt"] != first["best.pt"]
+    assert status(project)[0] == "restored"
+    assert contents(run(project)) == first
+    assert contents(run(project, lr_head=1e-3)) == second
+    assert earlier(paths) == []
+    assert {file.name for file in paths.out.iterdir()} == set(second)
 
 
 def test_fresh_replaces_what_the_same_recipe_has_made(project: Project) -> None:
-    run(project)
+    before = contents(run(project))["manifest.json"]
     paths = run(project, fresh=True)
     assert earlier(paths) == []
     assert status(project)[0] == "done"
-
-
-def test_fresh_keeps_what_another_recipe_has_made(project: Project) -> None:
-    run(project)
-    assert len(earlier(run(project, lr_head=1e-3, fresh=True))) == 1
+    assert paths.manifest.read_bytes() != before
 
 
 def test_results_of_the_runbooks_own_script_are_said_and_kept(project: Project) -> None:
@@ -69,6 +73,17 @@ def test_results_of_the_runbooks_own_script_are_said_and_kept(project: Project) 
     assert (kept / "best.pt").read_bytes() == b"theirs"
     assert (kept / "test_preds.csv").is_file()
     assert status(project)[0] == "done"
+
+
+def test_results_of_the_runbooks_own_script_make_way_for_a_restored_one(project: Project) -> None:
+    first = contents(run(project))
+    paths = run(project, lr_head=1e-3)
+    paths.manifest.unlink()
+    theirs = paths.best.read_bytes()
+    assert status(project)[0] == "restored"
+    assert contents(run(project)) == first
+    (kept,) = earlier(paths)
+    assert (kept / "best.pt").read_bytes() == theirs
 
 
 def test_a_file_of_the_users_beside_them_stays(project: Project) -> None:
