@@ -313,8 +313,8 @@ def test_a_probe_is_the_reference(skewed: Path, weights: Path, tmp_path: Path, o
     for name in ("classifier.3.weight", "classifier.3.bias"):
         near = torch.isclose(run.network.model.state_dict()[name], model.state_dict()[name], rtol=1e-3, atol=1e-3)
         assert near.double().mean() > 0.999
-    assert [row["train_loss"] for row in run.history] == pytest.approx(reference.train_losses, rel=1e-5)
-    assert [row["val_loss"] for row in run.history] == pytest.approx(reference.val_losses, rel=1e-5)
+    assert [row["train_loss"] for row in run.history] == pytest.approx(reference.train_losses, rel=1e-4)
+    assert [row["val_loss"] for row in run.history] == pytest.approx(reference.val_losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, *OPTIONS], ids=str)
