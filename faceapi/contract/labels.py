@@ -84,6 +84,11 @@ def labelled(table: ImageTable, settings: FaceApiSettings) -> list[LabelledRow]:
     ]
 
 
+def class_of(label: str, settings: FaceApiSettings) -> str | None:
+    """The face-api class that a label of a split means; None where it means none."""
+    return _class_by_label(settings).get(_comparable(label))
+
+
 def _class_by_label(settings: FaceApiSettings) -> dict[str, str]:
     """Map every label that is understood to its class. The user's names win; node/lib/labels.mjs does the same."""
     names = {name: name for name in class_names()} | _labels_json()["aliases"] | dict(settings.labels)

@@ -39,6 +39,7 @@ class Result:
         notes: what there is to say of it, each in one line of a sensible length.
         classes: the classes in the order of the tables; for FaceAPI the labels of the matched rows, sorted.
         predictions: a row per test row, with the labels `true` and `pred`; for FaceAPI the matched rows only.
+        rows: every test row in the columns `path`, `true` and `pred`, which is None where FaceAPI matched no face.
         row_counts: FaceAPI's rows by outcome (`faceapi_counts.count_rows`); empty for the others.
     """
 
@@ -55,6 +56,7 @@ class Result:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=LABELS), compare=False)
+    rows: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=PREDS_COLUMNS), compare=False)
     row_counts: pd.DataFrame = field(
         default_factory=partial(pd.DataFrame, columns=faceapi_counts.COLUMNS), compare=False
     )
@@ -150,7 +152,8 @@ def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
 def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, Any]) -> dict[str, Any]:
     run = paths.run(experiment)
     val, test = read_object(run.val_metrics), read_object(run.test_metrics)
-    predictions = _labels(read_rows(run.test_preds), *LABELS)
+    rows = read_rows(run.test_preds)
+    predictions = _labels(rows, *LABELS)
     found = set(predictions.to_numpy().flat)
     # A folder of the runbook's own script has neither classes.json nor more than macro_f1 for certain.
     classes = _classes(run.classes) if run.classes.exists() else tuple(sorted(found))
@@ -171,6 +174,7 @@ def _mobilenet(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, 
         "test_top1": (number_in(test, "accuracy", run.test_metrics) if "accuracy" in test else _accuracy(predictions)),
         "classes": classes,
         "predictions": predictions,
+        "rows": predictions.assign(path=rows.get("path", ""))[list(PREDS_COLUMNS)],
         "notes": notes,
     }
 
@@ -197,7 +201,9 @@ def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, An
     except (KeyError, ValueError) as error:
         raise ExperimentError(f"{file}: {type(error).__name__}: {error}") from error
     whole = counts.iloc[0]
-    predictions = _labels(rows[faceapi_counts.is_matched(rows)], "gt_label", "pred_label")
+    every, matched = _labels(rows, "gt_label", "pred_label"), faceapi_counts.is_matched(rows)
+    predictions = every[matched]
+    answers = every["pred"].astype(object).where(matched, None)
     return {
         "n": len(rows),
         "test_top1": float(whole["matched_top1"]),
@@ -205,6 +211,7 @@ def _faceapi(experiment: Experiment, paths: ProjectPaths, manifest: dict[str, An
         "top1_all_rows": float(whole["top1_all_rows"]),
         "classes": tuple(sorted(set(predictions.to_numpy().flat))),
         "predictions": predictions,
+        "rows": every.assign(pred=answers, path=rows["image"])[list(PREDS_COLUMNS)],
         "row_counts": counts,
         "notes": [f"{len(unreadable)} unreadable image(s)"] if unreadable else [],
     }

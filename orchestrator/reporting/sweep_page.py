@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.figures import Figure
+from orchestrator.reporting.formats import METHODS
 from orchestrator.reporting.frames import read_rows
+from orchestrator.reporting.sweep_figures import (
+    confirmation_figure,
+    curves_figure,
+    parallel_figure,
+    score_figure,
+    scored,
+)
 from orchestrator.reporting.sweep_results import spread
 from search_spaces.runbook import EXPERIMENTS, Experiment
 from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json
 
-WIDTH, HEIGHT, MARGIN = 260, 170, 34
 _NOT_PARAMETERS = ("trial", "stage", "epochs", "best_val_macro_f1", "best_epoch", "seconds", "why_it_stopped", "folder")
-
-
-@dataclass(frozen=True)
-class Dot:
-    """The point of one trial in a panel; `x` and `y` are in pixels from the upper left."""
-
-    x: float
-    y: float
-    trial: str
-    score: float
-    finished: bool
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A plot of the best validation macro-F1 against one parameter.
-
-    Attributes:
-        parameter: the text below the x-axis.
-        dots: one for each trial that has a score.
-        ticks: the x-axis' marks, each a position in pixels and a text.
-        levels: the y-axis' marks, likewise.
-    """
-
-    parameter: str
-    dots: tuple[Dot, ...]
-    ticks: tuple[tuple[float, str], ...]
-    levels: tuple[tuple[float, str], ...]
+MEANINGS = {
+    "better": "the whole interval lies above 0, so it is better than the default on other seeds and such test rows",
+    "worse": "the whole interval lies below 0, so it is worse than the default, whatever validation said",
+    "cannot tell": "the interval contains 0, or there is none: these seeds and test rows cannot tell it from the "
+    "default, which is no proof that they are equal",
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,8 @@ class Section:
         parameters: the names of what was swept.
         trials: a row of text per trial, in the columns of reports/sweeps/<EXP>.csv.
         compared: the confirmed configurations, the default first: the entries of <EXP>_verdict.json, with (mean,
-            standard deviation) in place of the scores, and the number of seeds in place of the seeds.
+            standard deviation) in place of the scores, and the number of seeds in place of the seeds; `all_seeds` and
+            `test_scores` have them one by one.
         chosen: the number of the chosen trial, as text.
     """
 
@@ -66,26 +51,66 @@ class Section:
     trials: pd.DataFrame
     compared: tuple[dict[str, Any], ...]
     chosen: str
-    panels: tuple[Panel, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def meanings(self) -> list[str]:
+        """What each verdict means, in a sentence without a full stop."""
+        return [
+            f"trial {each['trial']} is called {each['verdict']!r}: {MEANINGS[each['verdict']]}"
+            for each in self.compared
+            if each.get("verdict") in MEANINGS
+        ]
 
 
-def sweep_sections(paths: ProjectPaths) -> list[Section]:
-    """Read the sweeps that have been reported, in the runbook's order; a file of another origin is left out."""
-    return [section for e in EXPERIMENTS if e.trains for section in [_section(e, paths)] if section is not None]
+def sweep_sections(paths: ProjectPaths, problems: list[str] | None = None) -> list[Section]:
+    """Read the sweeps that have been reported, in the runbook's order; a file of another origin is left out.
+
+    Args:
+        problems: takes a sentence for each sweep that is left out.
+    """
+    return [
+        section for e in EXPERIMENTS if e.trains for section in [_section(e, paths, problems)] if section is not None
+    ]
 
 
-def _section(experiment: Experiment, paths: ProjectPaths) -> Section | None:
+def _section(experiment: Experiment, paths: ProjectPaths, problems: list[str] | None) -> Section | None:
+    if not paths.sweep(experiment, ".csv").exists():
+        return None
     try:
         trials = read_rows(paths.sweep(experiment, ".csv"))
         verdict = read_json(paths.sweep(experiment, "_verdict.json")) or {}
         parameters = tuple(name for name in trials.columns if name not in _NOT_PARAMETERS)
-        panels = tuple(p for name in parameters for p in [_panel(name, trials)] if p is not None)
+        scored(trials)
         compared = tuple(_compared(values, parameters) for values in verdict.get("compared", ()))
-    except (OSError, ExperimentError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
+        chosen = str(verdict.get("chosen"))
+        figures = _figures(experiment, parameters, trials, compared, chosen, paths)
+    except (OSError, ExperimentError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if problems is not None:
+            name = f"{experiment.split} {METHODS[experiment.method]}"
+            problems.append(
+                f"the sweep of {name} is not shown: its files are not as they were written ({error!r:.200})"
+            )
         return None
-    if trials.empty:
-        return None
-    return Section(experiment, parameters, trials, compared, str(verdict.get("chosen")), panels)
+    return None if trials.empty else Section(experiment, parameters, trials, compared, chosen, figures)
+
+
+def _figures(
+    experiment: Experiment,
+    parameters: Sequence[str],
+    trials: pd.DataFrame,
+    compared: Sequence[Mapping[str, Any]],
+    chosen: str,
+    paths: ProjectPaths,
+) -> tuple[Figure, ...]:
+    name = f"{experiment.split} {METHODS[experiment.method]}"
+    found = [
+        confirmation_figure(name, compared),
+        *(score_figure(name, parameter, trials, chosen) for parameter in parameters),
+        curves_figure(name, trials, chosen, paths.output),
+        parallel_figure(name, parameters, trials),
+    ]
+    return tuple(figure for figure in found if figure is not None)
 
 
 def _compared(values: dict[str, Any], parameters: Sequence[str]) -> dict[str, Any]:
@@ -95,33 +120,8 @@ def _compared(values: dict[str, Any], parameters: Sequence[str]) -> dict[str, An
         low, high = map(float, values["interval"])
         found |= {"interval": (low, high), "difference": float(values["difference"])}
     swept = {name: values["values"][name] for name in parameters}
-    return {**values, **found, "values": swept, "seeds": len(values["seeds"])}
-
-
-def _panel(parameter: str, trials: pd.DataFrame) -> Panel | None:
-    """Plot the scores against a parameter. None for a parameter that is not a number, or has one value."""
-    scored = pd.to_numeric(trials["best_val_macro_f1"], errors="coerce")
-    shown = trials[np.isfinite(scored)]
-    try:
-        values = shown[parameter].astype(float).tolist()
-    except ValueError:
-        return None
-    if not all(map(math.isfinite, values)):
-        return None
-    if len(set(values)) < 2:
-        return None
-    logarithmic = min(values) > 0 and max(values) / min(values) > 5
-    places = [math.log10(value) for value in values] if logarithmic else values
-    scores = shown["best_val_macro_f1"].astype(float).tolist()
-    x, y = _scale(places, MARGIN, WIDTH - 12), _scale(scores, HEIGHT - 24, 10)
-    finished = (shown["why_it_stopped"] == "finished").tolist()
-    dots = tuple(map(Dot, map(x, places), map(y, scores), shown["trial"], scores, finished))
-    ticks = tuple((x(places[i]), f"{values[i]:.3g}") for i in (values.index(min(values)), values.index(max(values))))
-    levels = tuple((y(score), f"{score:.2f}") for score in (min(scores), max(scores)))
-    return Panel(parameter + (" (log)" if logarithmic else ""), dots, ticks, levels)
-
-
-def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
-    """Map the range of `values` onto `start` to `end` (pixels, one decimal)."""
-    low, high = min(values), max(values)
-    return lambda value: round(start + (value - low) / ((high - low) or 1.0) * (end - start), 1)
+    one_by_one = {
+        "all_seeds": list(values["seeds"]),
+        "test_scores": [float(score) for score in values["test_macro_f1"]],
+    }
+    return {**values, **found, **one_by_one, "values": swept, "seeds": len(values["seeds"])}

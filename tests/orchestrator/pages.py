@@ -7,25 +7,27 @@ from pathlib import Path
 
 
 class Page(HTMLParser):
-    """Rows of cells of each table, by the table's place on the page; and whether every tag was closed."""
+    """Rows of cells of each table, by the table's place on the page and by its id; whether every tag was closed."""
 
-    EMPTY = ("meta", "br", "link")
+    EMPTY = ("meta", "br", "img", "link")
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.tables: list[list[list[str]]] = []
+        self.named: dict[str | None, list[list[str]]] = {}
         self.open: list[str] = []
         self.tags: set[str] = set()
         self.text = file.read_text(encoding="utf-8")
         self.feed(self.text)
         assert not self.open, "tags left open"
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         if tag not in self.EMPTY:
             self.open.append(tag)
         if tag == "table":
             self.tables.append([])
+            self.named[dict(attrs).get("id")] = self.tables[-1]
         elif tag == "tr":
             self.tables[-1].append([])
         elif tag in ("td", "th"):

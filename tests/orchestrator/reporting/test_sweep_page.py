@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from by_hand import write_json
 from pages import Page
 
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.settings import Recipe, Settings
+from orchestrator.reporting.frames import read_rows, write_frame
 from orchestrator.reporting.report import write_reports
 from orchestrator.reporting.results import collect
+from orchestrator.reporting.sweep_figures import parallel_figure
 from orchestrator.reporting.sweep_page import sweep_sections
 from orchestrator.reporting.sweep_results import Confirmed, SweepResult, TrialRow, write_sweep
 from orchestrator.sweeps.configurations import plan_spaces
@@ -79,7 +84,7 @@ def page(paths: ProjectPaths) -> Page:
 
 def test_the_page_shows_trials_and_verdicts(reported: ProjectPaths) -> None:
     found = page(reported)
-    compared, trials = found.tables[-2:]
+    compared, trials = [table for table in found.tables if table[0][0] == "Trial"]
     assert [row[0] for row in compared[1:]] == ["0", "1 ★"]
     assert compared[2][1:] == ["0.005", "cosine", "2", "0.6000 ± 0.1414", "0.5000 ± 0.0000",
                                "+0.1000 [+0.0100, +0.2000]", "better"]  # fmt: skip
@@ -92,15 +97,64 @@ def test_the_page_shows_trials_and_verdicts(reported: ProjectPaths) -> None:
     assert trials[4][-3:] == ["–", "–", "not started"]
 
 
-def test_a_panel_for_each_parameter_that_is_a_number(reported: ProjectPaths) -> None:
+def test_a_figure_for_each_parameter_that_is_a_number(reported: ProjectPaths) -> None:
     (section,) = sweep_sections(reported)
-    (panel,) = section.panels
-    assert panel.parameter == "lr_head (log)"
-    assert [dot.trial for dot in panel.dots] == ["0", "1", "2"], "a trial without a score has no dot"
-    by_rate, by_score = (sorted(panel.dots, key=key) for key in (lambda d: d.x, lambda d: -d.y))
-    assert [dot.trial for dot in by_rate] == ["2", "0", "1"]
-    assert [dot.trial for dot in by_score] == ["2", "0", "1"]
-    assert [dot.finished for dot in panel.dots] == [True, True, False]
+    confirmation, rates = section.figures
+    assert rates.title == "M1 Finetune: validation macro-F1 over lr_head"
+    assert rates.layout["xaxis"]["type"] == "log"
+    assert [row[0] for row in rates.rows] == ["0", "1", "2"], "a trial without a score has no dot"
+    assert {trace["name"]: (trace["x"], trace["y"]) for trace in rates.traces} == {
+        "default": ((5e-4,), (0.5,)), "chosen": ((5e-3,), (0.6,)), "stopped": ((5e-5,), (0.25,))
+    }  # fmt: skip
+    assert [row for row in confirmation.rows if "default" in row[0]] == [
+        ("trial 0 (default)", 1, 0.3), ("trial 0 (default)", 2, 0.5)
+    ]  # fmt: skip
+
+
+def test_a_verdict_is_put_in_words(reported: ProjectPaths) -> None:
+    (section,) = sweep_sections(reported)
+    (meaning,) = section.meanings
+    assert meaning.startswith("trial 1 is called 'better': the whole interval lies above 0")
+
+
+def test_learning_curves_end_where_a_trial_was_stopped(reported: ProjectPaths) -> None:
+    (section,) = sweep_sections(reported)
+    folders = [reported.output / folder for folder in section.trials["folder"]]
+    folders[0].mkdir(parents=True)
+    (folders[0] / "history.csv").write_text("epoch,val_macro_f1\n1,0.25\n2,0.5\n", encoding="utf-8")
+    write_json(folders[2] / "stopped.json", {"scores": [0.125, 0.25]})
+    (section,) = sweep_sections(reported)
+    (curves,) = [figure for figure in section.figures if "curves" in figure.id]
+    assert curves.rows == [("0", 1, 0.25), ("0", 2, 0.5), ("2", 1, 0.125), ("2", 2, 0.25)]
+    assert [trace["marker"]["symbol"][-1] for trace in curves.traces] == ["circle", "x"]
+
+
+def test_a_folder_outside_the_results_is_not_read(reported: ProjectPaths) -> None:
+    """The CSV may be of any origin."""
+    file = reported.sweep(FINETUNE, ".csv")
+    write_json(reported.output.parent / "elsewhere" / "stopped.json", {"scores": [0.5]})
+    trials = read_rows(file)
+    trials["folder"] = "../elsewhere"
+    write_frame(file, trials)
+    (section,) = sweep_sections(reported)
+    assert not [figure for figure in section.figures if "curves" in figure.id]
+
+
+def test_parallel_coordinates_from_three_parameters_on() -> None:
+    trials = pd.DataFrame(
+        {
+            "trial": ["0", "1", "2"], "lr_head": ["1e-5", "1e-4", "1e-3"], "smooth": ["0", "0.1", "0.2"],
+            "schedule": ["cosine", "constant", "cosine"], "best_val_macro_f1": ["0.5", "0.25", ""],
+        }
+    )  # fmt: skip
+    assert parallel_figure("M1 Probe", ["lr_head", "smooth"], trials) is None
+    figure = parallel_figure("M1 Probe", ["lr_head", "smooth", "schedule"], trials)
+    assert figure is not None
+    rate, smooth, schedule, score = figure.traces[0]["dimensions"]
+    assert (rate["values"], rate["label"]) == ([-5, -4], "lr_head (log)")
+    assert smooth["values"] == [0, 0.1]
+    assert [schedule["ticktext"][value] for value in schedule["values"]] == ["cosine", "constant"]
+    assert score["values"] == [0.5, 0.25]
 
 
 def test_without_sweeps_the_page_has_no_such_part(paths: ProjectPaths) -> None:
@@ -121,4 +175,7 @@ def test_without_sweeps_the_page_has_no_such_part(paths: ProjectPaths) -> None:
 def test_files_of_another_origin_are_left_out(kind: str, text: str, reported: ProjectPaths) -> None:
     assert len(sweep_sections(reported)) == 1
     reported.sweep(FINETUNE, kind).write_text(text, encoding="utf-8")
-    assert sweep_sections(reported) == []
+    problems: list[str] = []
+    assert sweep_sections(reported, problems) == []
+    assert [problem[:37] for problem in problems] == ["the sweep of M1 Finetune is not shown"]
+    assert problems[0] in html.unescape(page(reported).text)

@@ -1,0 +1,109 @@
+"""What to distrust of the results, said by the page itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from orchestrator.reporting.material import Scored
+from orchestrator.statistics.answer import FEW_ROWS
+
+_RECIPE = ("epochs", "batch", "lr_head", "lr_backbone")
+"""What the runbook says of a training (section 5)."""
+
+
+def own_doubts(item: Scored) -> list[str]:
+    """What to distrust of one result, each in a few words; they stand in its row of the table."""
+    if not item.result.present:
+        return []
+    said = []
+    if item.whole is not None and item.whole.answered == 1 and item.result.rows["true"].nunique() > 1:
+        said.append("one answer only")
+    if item.result.n is not None and item.result.n < FEW_ROWS:
+        said.append(f"fewer than {FEW_ROWS} test rows")
+    if item.stale:
+        said.append("stale")
+    if item.result.experiment.trains and differs_from_runbook(item):
+        said.append("not the runbook's recipe")
+    return said
+
+
+def differs_from_runbook(item: Scored) -> list[str]:
+    """The settings that differ from the runbook's line, such as "epochs 3 instead of 5"."""
+    experiment, config = item.result.experiment, item.config
+    return [
+        f"{name} {config[name]:g} instead of {wanted:g}"
+        for name in _RECIPE
+        for wanted in [getattr(experiment, name)]
+        if wanted is not None and isinstance(config.get(name), int | float) and config[name] != wanted
+    ]
+
+
+def all_doubts(items: Sequence[Scored]) -> list[str]:
+    """Sentences for the top of the page, the gravest first."""
+    present = [item for item in items if item.result.present]
+    return [*_useless(present), *_stale(present), *_few(present), *_mixed(present), *_single_seed(present)]
+
+
+def _useless(items: Sequence[Scored]) -> list[str]:
+    names = [item.name for item in items if "one answer only" in own_doubts(item)]
+    if not names:
+        return []
+    return [f"{_listed(names)}: the model gives the same answer to every image. It has learned nothing, whatever its "
+            "Top-1 says."]  # fmt: skip
+
+
+def _stale(items: Sequence[Scored]) -> list[str]:
+    names = [item.name for item in items if item.stale]
+    if not names:
+        return []
+    return [f"{_listed(names)}: stale, the test CSV has other rows today than the result. Run run-all again."]
+
+
+def _few(items: Sequence[Scored]) -> list[str]:
+    few = [item for item in items if item.result.n is not None and item.result.n < FEW_ROWS]
+    if not few:
+        return []
+    least = min(item.result.n or 0 for item in few)
+    return [f"{_listed([item.name for item in few])}: fewer than {FEW_ROWS} test rows ({least} at the least). Only "
+            "large differences can be seen with so few."]  # fmt: skip
+
+
+def _mixed(items: Sequence[Scored]) -> list[str]:
+    """Results side by side that were not made alike."""
+    trained = [item for item in items if item.result.experiment.trains]
+    said = []
+    weights = Counter(weights_name(item) for item in trained if item.weights)
+    if len(weights) > 1:
+        counts = ", ".join(f"{name} in {count}" for name, count in weights.most_common())
+        said.append(f"The trainings began with different weights ({counts}): their scores differ for that reason too.")
+    seeds = {item.config.get("seed") for item in trained if "seed" in item.config}
+    if len(seeds) > 1:
+        said.append(f"The trainings have different seeds ({', '.join(map(str, sorted(seeds, key=str)))}).")
+    off = [f"{item.name} ({', '.join(found)})" for item in trained for found in [differs_from_runbook(item)] if found]
+    if off:
+        said.append(f"Not the runbook's recipe: {'; '.join(off)}.")
+    versions = {str(item.manifest.get("git_commit"))[:12] for item in items if item.manifest.get("git_commit")}
+    if len(versions) > 1:
+        said.append(f"The results were made by {len(versions)} different versions of this program.")
+    without = [item.name for item in items if not item.manifest]
+    if without:
+        said.append(f"{_listed(without)}: without a manifest, so that nobody knows what made it.")
+    return said
+
+
+def _single_seed(items: Sequence[Scored]) -> list[str]:
+    if not any(item.result.experiment.trains for item in items):
+        return []
+    return ["Each training here is one draw with one seed. The intervals say how sure a score is for other test rows, "
+            "not for other seeds; a sweep's confirmation shows how far seeds lie apart."]  # fmt: skip
+
+
+def weights_name(item: Scored) -> str:
+    """The weights in a word or two: a name, or the beginning of the file's digest."""
+    kind, _, digest = item.weights.partition(":")
+    return f"file {digest[:8]}" if kind == "sha256" else kind[:60]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,144 @@
+"""reports/index.html: one file that answers first and opens from disk without a request to anywhere.
+
+Figures are drawn by plotly.js: its wheel ships the script as a plain file, which vega's do not, and it has logarithmic
+axes, intervals and parallel coordinates of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.contest_view import contest_view
+from orchestrator.reporting.contests import make_answers, make_contests
+from orchestrator.reporting.doubts import all_doubts, own_doubts, weights_name
+from orchestrator.reporting.figures import Figure
+from orchestrator.reporting.formats import METHODS, duration, percent, score
+from orchestrator.reporting.material import Notes, Scored, score_results
+from orchestrator.reporting.overview import (
+    PUBLISHED_ROWS,
+    browser_sentence,
+    intervals_figure,
+    may_be_published_data,
+    references,
+)
+from orchestrator.reporting.panels import make_panels
+from orchestrator.reporting.provenance import origins, split_data
+from orchestrator.reporting.results import Result
+from orchestrator.reporting.shared_images import same_photos
+from orchestrator.reporting.sweep_page import sweep_sections
+from trainable.base.text import visible
+
+_PLOTLY = "plotly/package_data/plotly.min.js"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the first table.
+
+    Attributes:
+        chips: what to distrust of it, in a few words each.
+    """
+
+    item: Scored
+    chips: Sequence[str]
+
+    @property
+    def result(self) -> Result:
+        return self.item.result
+
+    @property
+    def weights(self) -> str:
+        return weights_name(self.item) if self.result.experiment.trains else ""
+
+    @property
+    def notes(self) -> str:
+        return "; ".join(self.result.notes) or ("" if self.result.present else "no result yet")
+
+    @property
+    def published(self) -> dict[str, float | None]:
+        """The published figures, None for all where the data cannot be the runbook's."""
+        names = ("test_macro_f1", "top1", "coverage")
+        known = may_be_published_data(self.item)
+        return {name: getattr(self.result.experiment.published, name) if known else None for name in names}
+
+    @staticmethod
+    def minus(ours: float | None, theirs: float | None, factor: float = 1) -> str:
+        """The difference with its sign; a dash where one of the two is missing."""
+        if ours is None or theirs is None:
+            return "–"
+        return f"{factor * (ours - theirs):+.2f}" if factor != 1 else f"{ours - theirs:+.4f}"
+
+
+def render_page(paths: ProjectPaths, results: Sequence[Result]) -> str:
+    """The HTML of the page; what cannot be made of odd files is left out, and the page says so."""
+    values = _values(paths, results)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("orchestrator.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )  # fmt: skip
+    environment.filters |= {"score": score, "percent": percent, "duration": duration}
+    return environment.get_template("index.html.j2").render(values)
+
+
+def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
+    notes = Notes()
+    items = score_results(paths, results, notes)
+    contests = make_contests(items, notes)
+    guesses = notes.of_each(items, "the guesses", references)
+    sweeps = sweep_sections(paths, notes.texts)
+    panels = make_panels(paths, items, notes)
+    overview = intervals_figure(items, guesses)
+    view = contest_view(contests)
+    figures = [f for f in (overview, view["contest_figure"]) if f]
+    figures += [figure for panel in panels for figure in panel.figures]
+    figures += [figure for sweep in sweeps for figure in sweep.figures]
+    rows = [Row(item, own_doubts(item)) for item in items]
+    return {
+        "answers": make_answers(items, contests),
+        "browser": browser_sentence(items),
+        "doubts": all_doubts(items),
+        "rows": rows,
+        "published": any(map(may_be_published_data, items)),
+        "published_rows": PUBLISHED_ROWS,
+        "overview": overview,
+        **view,
+        "guesses": [(i.name, guesses[i.result.experiment.name]) for i in items if i.result.experiment.name in guesses],
+        "shared": _shared(items, notes),
+        "panels": panels,
+        "faceapi": [(i.result.experiment, i.result.row_counts.to_dict("records")) for i in items
+                    if len(i.result.row_counts)],
+        "sweeps": sweeps,
+        "splits": split_data(paths, items, notes),
+        "provenance": origins(items, notes),
+        "methods": METHODS,
+        "specs": {figure.id: figure.spec for figure in figures},
+        "plotly": _plotly(figures),
+        "problems": notes.texts,
+        "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+    }  # fmt: skip
+
+
+def _shared(items: Sequence[Scored], notes: Notes) -> list[str]:
+    with notes.guarding("which photos two splits share"):
+        return same_photos(items)
+    return []
+
+
+def _plotly(figures: Sequence[Figure]) -> Markup | None:
+    """The script of plotly.js, without an import of its Python package; None where nothing is to be drawn."""
+    if not figures:
+        return None
+    try:
+        file = Path(str(distribution("plotly").locate_file(_PLOTLY)))
+        return Markup(file.read_text(encoding="utf-8"))
+    except (PackageNotFoundError, OSError):  # the tables are worth a page without figures
+        return None
