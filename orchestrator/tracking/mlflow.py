@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.tracking.tracker import PROJECT, Ending, Epoch, Report, Status, TrackedRun, Tracker
+from trainable.base.files import replacing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,6 +25,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """How MLflow's client behaves, where the user has not said otherwise."""
+SQLITE = "sqlite:///"
 KEY, PARENT = "emosweep.key", "mlflow.parentRunId"
 _MARK = "val_macro_f1"
 """A metric that every epoch has."""
@@ -98,8 +100,11 @@ class MlflowTracker(Tracker):
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
-        if self.artifacts is not None:
-            self.artifacts.parent.mkdir(parents=True, exist_ok=True)
+        database = Path(self.uri.removeprefix(SQLITE))
+        if self.artifacts is not None and not database.exists():
+            # Beside its place: a process that is killed while tables are made leaves a database that nothing opens.
+            with replacing(database) as temporary:
+                MlflowClient(f"{SQLITE}{temporary}")
         return MlflowClient(self.uri)
 
     @cached_property

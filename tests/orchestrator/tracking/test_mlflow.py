@@ -192,6 +192,23 @@ def test_a_database_lies_below_the_output_root(
     assert list((output / database).parent.rglob("best.pt"))
 
 
+def test_a_database_whose_making_was_cut_off_is_made_again(
+    tmp_path: Path, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def killed(where: str) -> None:
+        Path(where.removeprefix("sqlite:///")).write_bytes(b"half of the tables")
+        raise KeyboardInterrupt  # in the place of a kill, which no test can time
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow, "MlflowClient", killed)
+        with pytest.raises(KeyboardInterrupt):
+            MlflowTracker(uri, "run-all", tmp_path / "artifacts").begin(a_run("probe_M1"))
+    MlflowTracker(uri, "run-all", tmp_path / "artifacts").begin(a_run("probe_M1"))
+    assert set(runs(uri, experiment)) == {"run-all", "probe_M1"}
+
+
 def test_the_environment_names_the_server(
     tmp_path: Path, server: str, experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
