@@ -69,6 +69,7 @@ def test_nothing_is_wider_or_higher_than_the_terminal(
     printed = shown(lines, width, height)
     assert len(printed) == len(lines), "a line was wrapped"
     assert all(cell_len(line) <= width for line in printed)
+    assert height < 4 or printed[0].split()[-1] == "left", "the headings are gone"
 
 
 @given(st.lists(st.sampled_from(MADE), min_size=1, max_size=30), WIDTHS, HEIGHTS)
