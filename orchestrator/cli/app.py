@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
+from orchestrator.cli.compare_command import compare
 from orchestrator.cli.history_command import history
 from orchestrator.cli.run_commands import plan, run_all, sweep
 from orchestrator.cli.tool_commands import cache, demo_data, faceapi, report
@@ -25,7 +26,7 @@ def command_line(name: str) -> App:
         "FaceAPI vs MobileNetV3 on M1, M2 and K7: seven experiments and their sweeps, one command.",
         version=installed_version,
     )
-    for command in (run_all, plan, sweep, report, verify, history, faceapi, demo_data, cache):
+    for command in (run_all, plan, sweep, report, verify, history, compare, faceapi, demo_data, cache):
         app.command(command, name=command.__name__.replace("_", "-"), sort_key=len(app.resolved_commands()))
     return app
 

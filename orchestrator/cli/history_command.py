@@ -28,7 +28,7 @@ from trainable.run.identity import Identity
 
 
 def history(
-    experiments: Annotated[tuple[str, ...], option("Names or globs. Default: all.")] = (),
+    experiments: Annotated[tuple[str, ...], option("Names or globs. Default: all.", show_default=False)] = (),
     /,
     *,
     project: Project = Project(),

@@ -14,7 +14,7 @@ from orchestrator.reporting.faceapi_counts import is_matched
 from orchestrator.reporting.frames import read_rows
 from orchestrator.sweeps.result_files import read_object
 from search_spaces.runbook import EXPERIMENTS, Experiment
-from trainable.base.errors import ConfigError
+from trainable.base.errors import ConfigError, ExperimentError
 from trainable.base.paths import PREDS_COLUMNS, RunPaths
 from trainable.data.columns import nfc
 from trainable.run.logits import PREFIX
@@ -64,7 +64,7 @@ class Answers:
 
     Attributes:
         file: where they are from.
-        rows: `path`, `true` and `pred` in the order of the file, text in NFC; `pred` is None where FaceAPI matched no
+        rows: `path`, `true` and `pred` in the order of the file, text in NFC; `pred` is "" where FaceAPI matched no
             face.
         classes: over which macro-F1 is the mean.
     """
@@ -97,19 +97,17 @@ def read_answers(source: Source, part: str) -> Answers:
         else:
             rows = read_rows(file)[list(PREDS_COLUMNS)] if part == TEST else _from_logits(file)
         classes = _classes(run, rows) if source.faceapi is None else sorted(set(rows["true"]))
+    except ExperimentError as error:  # it names the file
+        raise ConfigError(str(error)) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: has no readable answers ({type(error).__name__}: {error})") from error
-    return Answers(source, file, rows.map(_text), tuple(map(nfc, classes)))
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else nfc(value)
+    return Answers(source, file, rows.map(nfc), tuple(map(nfc, classes)))
 
 
 def _faceapi(file: Path) -> pd.DataFrame:
     rows = read_rows(file)
-    answers = rows[list(FACEAPI_COLUMNS)].set_axis(PREDS_COLUMNS, axis="columns").astype(object)
-    return answers.assign(pred=answers["pred"].where(is_matched(rows), None))
+    answers = rows[list(FACEAPI_COLUMNS)].set_axis(PREDS_COLUMNS, axis="columns")
+    return answers.assign(pred=answers["pred"].where(is_matched(rows), ""))
 
 
 def _from_logits(file: Path) -> pd.DataFrame:

@@ -11,13 +11,11 @@ import pandas as pd
 
 from orchestrator.history.store import changes
 from orchestrator.reporting.answers import Answers, Source, read_answers
-from orchestrator.reporting.frames import read_rows
+from orchestrator.reporting.input_rows import read_input
 from orchestrator.statistics.comparison import PairedComparison, compare_paired
 from orchestrator.statistics.scores import numbered
 from trainable.base.errors import ConfigError, ExperimentError
-from trainable.data.columns import PATH_COLUMNS, nfc
 
-PERSON = "person"
 KEY = ["path", "true"]
 
 
@@ -59,9 +57,9 @@ def compare_sources(a: Source, b: Source) -> Pair:
     if (true < 0).any():
         label = rows["true"][int((true < 0).argmax())]
         raise ConfigError(f"{first.file}: label {label!r} is no class of the training ({', '.join(classes)})")
-    differs = rows[rows["a"].fillna("") != rows["b"].fillna("")]
+    differs = rows[rows["a"] != rows["b"]]
     comparison = compare_paired(true, before, after, classes, _persons(a, part, rows))
-    return Pair(first, second, part, _recipes(a, b), comparison, differs.fillna("").reset_index(drop=True))
+    return Pair(first, second, part, _recipes(a, b), comparison, differs.reset_index(drop=True))
 
 
 def _said(source: Source) -> str:
@@ -122,14 +120,10 @@ def _persons(source: Source, part: str, rows: pd.DataFrame) -> np.ndarray | None
     """Who is on each row, where the input CSV is still there and says so of all rows: theirs are not independent."""
     csv = source.manifest.get("csvs", {}).get(part)
     try:
-        table = read_rows(Path(csv)) if csv else pd.DataFrame()
-    except (OSError, ExperimentError):
+        table = read_input(Path(csv)) if csv else None
+        return table.persons if table is not None and table.has_rows(rows["path"].tolist()) else None
+    except ExperimentError:
         return None
-    paths = next((table[name].map(nfc) for name in PATH_COLUMNS if name in table), None)
-    if PERSON not in table or paths is None or paths.tolist() != rows["path"].tolist():
-        return None
-    persons = table[PERSON].str.strip()
-    return None if (persons == "").any() else persons.to_numpy(str)
 
 
 def all_disagreements(pairs: Sequence[tuple[str, Pair]]) -> pd.DataFrame:
