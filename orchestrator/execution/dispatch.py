@@ -13,9 +13,10 @@ objects pickle as empty ones where the Tuner stores itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -90,8 +91,8 @@ class Dispatcher:
         """The training's process has died or raised; another trial may follow."""
         used = not self.waiting.over(name)
         del self.trials[name]
-        if not self.queue.failed(name, used=used, final=failure.final):
-            self.events.failed(name, failure)
+        again = self.queue.failed(name, used=used, final=failure.final)
+        (self.events.retried if again else self.events.failed)(name, failure)
 
     def end_waiting(self, controller: Any) -> None:
         """End the trials that wait without a chance or without time, and all that wait where the run is to end."""
@@ -155,6 +156,8 @@ class PausingScheduler(_NotStored, TrialScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         verdict, why = self._queue.epoch(trial_name(trial), TrialHistory.from_json(result))
+        if verdict == "pause":
+            self.dispatcher.events.paused(trial_name(trial))
         if verdict == "stop" and why:
             self.dispatcher.stopped[trial_name(trial)] = why
         return str(_ACTIONS[verdict])
@@ -199,7 +202,17 @@ class EventCallback(_NotStored, tune.Callback):
             self.events.finished(name)  # not a trial that an interrupted run leaves for the next command
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.dispatcher.failed(trial_name(trial), Failure.of(trial.get_pickled_error() or trial.get_error()))
+        self.dispatcher.failed(trial_name(trial), Failure.of(_error_of(trial)))
+
+
+def _error_of(trial: Trial) -> BaseException | None:
+    """What a trial raised, from the driver's own folder: Tune's own methods look where Tune copies it later. None where
+    the trial's process died without raising anything."""
+    file = trial.pickled_error_file
+    if file is None or not Path(file).is_file():
+        return trial.get_error()
+    error: BaseException = cloudpickle.loads(Path(file).read_bytes())
+    return error
 
 
 def trial_name(trial: Trial) -> str:

@@ -143,6 +143,8 @@ class _Loop:
         verdict, why = self.queue.epoch(name, history)
         if verdict != "go":
             del self.active[name]
+        if verdict == "pause":
+            self.events.paused(name)
         if verdict == "stop":
             self.queue.ended(name)
             if why:
@@ -151,5 +153,5 @@ class _Loop:
     def _failed(self, name: str, error: Exception) -> None:
         del self.active[name]
         failure = Failure.of(error)
-        if not self.queue.failed(name, final=failure.final):
-            self.events.failed(name, failure)
+        again = self.queue.failed(name, final=failure.final)
+        (self.events.retried if again else self.events.failed)(name, failure)
