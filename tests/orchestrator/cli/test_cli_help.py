@@ -30,7 +30,18 @@ def help_of(*arguments: str) -> str:
 
 
 def test_the_commands() -> None:
-    assert list(COMMANDS) == ["run-all", "plan", "sweep", "report", "verify", "faceapi", "demo-data", "cache"]
+    assert list(COMMANDS) == [
+        "run-all",
+        "plan",
+        "sweep",
+        "report",
+        "verify",
+        "history",
+        "compare",
+        "faceapi",
+        "demo-data",
+        "cache",
+    ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
