@@ -100,7 +100,8 @@ def main() -> None:
     for name in TRAINED:
         conditions.run(f"{name} alone", "--only", name, "--num-cpus", 2)
     conditions.run("killed 3 times", *five, "--num-cpus", 2, kills=KILLS)
-    conditions.run("beside a sweep", *five, "--num-cpus", 2, "--sweep", "lr-grid", "--confirm", 0)
+    some = ("--only", "probe_M2,finetune_M2", "--num-cpus", 2)
+    conditions.run("beside a sweep", *some, "--sweep", "lr-grid", "--confirm", 0)
     conditions.run("plain", "--only", "finetune_M1", "--num-cpus", 2, "--plain")
     for name, found in conditions.found.items():
         print(f"{name}: {'one hash' if len(found) == 1 else f'{len(found)} hashes'}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ray_runs import ROOT, RUNS
+from ray_runs import ROOT, RUNS, run_all
 
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.waiting import PATIENCE_SECONDS, Waiting, why_no_process
@@ -125,3 +125,17 @@ def test_the_reason_for_waiting_is_what_ray_says(ray_token: None) -> None:
         remove_placement_group(group)
     finally:
         ray.shutdown()
+
+
+@pytest.mark.ray
+def test_what_a_training_raises_is_told_and_what_is_final_is_not_tried_again(project: Path, tmp_path: Path) -> None:
+    images = sorted((project / "data_shared").rglob("train_*.jpg"))
+    assert images
+    for image in images:
+        image.write_bytes(b"no image")
+    done = run_all(project, tmp_path, "--only", "probe_M1", "--epochs", 1)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "train rows have an image that cannot be decoded" in said
+    assert "ended without a word" not in said
+    assert len(list((tmp_path / ".emosweep/tune").glob("*/probe_M1*"))) == 1, "one attempt"
