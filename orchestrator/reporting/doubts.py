@@ -46,18 +46,18 @@ def all_doubts(items: Sequence[Scored]) -> list[str]:
 
 
 def _useless(items: Sequence[Scored]) -> list[str]:
-    names = [item.name for item in items if "one answer only" in own_doubts(item)]
-    if not names:
+    found = [item for item in items if "one answer only" in own_doubts(item)]
+    if not found:
         return []
-    return [f"{_listed(names)}: the model gives the same answer to every image. It has learned nothing, whatever its "
-            "Top-1 says."]  # fmt: skip
+    said = "the model gives the same answer to every image. It has learned nothing, whatever its Top-1 says."
+    return [f"{_listed(found, items)}: {said}"]
 
 
 def _stale(items: Sequence[Scored]) -> list[str]:
-    names = [item.name for item in items if item.stale]
-    if not names:
+    found = [item for item in items if item.stale]
+    if not found:
         return []
-    return [f"{_listed(names)}: stale, the test CSV has other rows today than the result. Run run-all again."]
+    return [f"{_listed(found, items)}: stale, the test CSV has other rows today than the result. Run run-all again."]
 
 
 def _few(items: Sequence[Scored]) -> list[str]:
@@ -65,7 +65,7 @@ def _few(items: Sequence[Scored]) -> list[str]:
     if not few:
         return []
     least = min(item.result.n or 0 for item in few)
-    return [f"{_listed([item.name for item in few])}: fewer than {FEW_ROWS} test rows ({least} at the least). Only "
+    return [f"{_listed(few, items)}: fewer than {FEW_ROWS} test rows ({least} at the least). Only "
             "large differences can be seen with so few."]  # fmt: skip
 
 
@@ -80,15 +80,15 @@ def _mixed(items: Sequence[Scored]) -> list[str]:
     seeds = {item.config.get("seed") for item in trained if "seed" in item.config}
     if len(seeds) > 1:
         said.append(f"The trainings have different seeds ({', '.join(map(str, sorted(seeds, key=str)))}).")
-    off = [f"{item.name} ({', '.join(found)})" for item in trained for found in [differs_from_runbook(item)] if found]
+    off = [item for item in trained if differs_from_runbook(item)]
     if off:
-        said.append(f"Not the runbook's recipe: {'; '.join(off)}.")
+        said.append(f"{_listed(off, trained)}: not the runbook's recipe (the commands under Provenance say which).")
     versions = {str(item.manifest.get("git_commit"))[:12] for item in items if item.manifest.get("git_commit")}
     if len(versions) > 1:
         said.append(f"The results were made by {len(versions)} different versions of this program.")
-    without = [item.name for item in items if not item.manifest]
+    without = [item for item in items if not item.manifest]
     if without:
-        said.append(f"{_listed(without)}: without a manifest, so that nobody knows what made it.")
+        said.append(f"{_listed(without, items)}: without a manifest, so that nobody knows what made it.")
     return said
 
 
@@ -105,5 +105,8 @@ def weights_name(item: Scored) -> str:
     return f"file {digest[:8]}" if kind == "sha256" else kind[:60]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
+def _listed(some: Sequence[Scored], of: Sequence[Scored]) -> str:
+    """The names of some results; "All results" or "All trainings" where they are all that there are."""
+    if len(some) == len(of) > 1:
+        return "All trainings" if all(item.result.experiment.trains for item in of) else "All results"
+    return ", ".join(item.name for item in some)

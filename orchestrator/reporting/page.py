@@ -6,7 +6,7 @@ axes, intervals and parallel coordinates of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, distribution
@@ -25,6 +25,7 @@ from orchestrator.reporting.formats import METHODS, duration, percent, score
 from orchestrator.reporting.material import Notes, Scored, score_results
 from orchestrator.reporting.overview import (
     PUBLISHED_ROWS,
+    References,
     browser_sentence,
     intervals_figure,
     may_be_published_data,
@@ -111,7 +112,7 @@ def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
         "published_rows": PUBLISHED_ROWS,
         "overview": overview,
         **view,
-        "guesses": [(i.name, guesses[i.result.experiment.name]) for i in items if i.result.experiment.name in guesses],
+        "guesses": _by_test_set(items, guesses),
         "shared": _shared(items, notes),
         "panels": panels,
         "faceapi": [(i.result.experiment, i.result.row_counts.to_dict("records")) for i in items
@@ -125,6 +126,16 @@ def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
         "problems": notes.texts,
         "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }  # fmt: skip
+
+
+def _by_test_set(items: Sequence[Scored], guesses: Mapping[str, References]) -> list[tuple[str, References]]:
+    """The references of each split, once where all results of the split have the same ones."""
+    found: dict[tuple[str, References], list[str]] = {}
+    for item in items:
+        experiment = item.result.experiment
+        if experiment.name in guesses:
+            found.setdefault((experiment.split, guesses[experiment.name]), []).append(METHODS[experiment.method])
+    return [(f"{split} ({', '.join(methods)})", guess) for (split, guess), methods in found.items()]
 
 
 def _shared(items: Sequence[Scored], notes: Notes) -> list[str]:
