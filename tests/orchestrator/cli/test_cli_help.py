@@ -131,7 +131,7 @@ def test_nothing_asked_is_help(cli: Cli) -> None:
     [
         (("run-all", "--epoch", "3"), ("no such option: --epoch. Did you mean --epochs?",)),
         (("run-all", "--outputroot", "x"), ("no such option: --outputroot. Did you mean --output-root?",)),
-        (("runall",), ('no such command: "runall". Did you mean "run-all"?', "demo-data")),
+        (("runall",), ('no such command: "runall". Did you mean "run-all"?', "compare")),
         (("plan", "--batch"), ("--batch needs a value",)),
         (("plan", "--batch", "--seed", "1"), ("--batch needs a value",)),
         (("report", "--only", "probe_M1"), ("no such option: --only",)),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from by_hand import Cli, listing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Script
@@ -194,3 +195,20 @@ def test_the_other_experiments_are_restored_and_run_in_one_command(shared_projec
     assert (outcome.exit_code, list(outcome.restored)) == (0, [NAME])
     assert project.script.epochs(NAME) == 2 * EPOCHS
     assert {step.status for step in planner.plan(select(names))} == {"done"}
+
+
+def test_run_all_restores_without_starting_ray_and_plan_says_so(mine: Project, cli: Cli) -> None:
+    for seed in (1, 2):
+        run(mine, seed)
+    options = ["--only", NAME, "--weights", "none", "--epochs", EPOCHS, "--seed", 1]
+    options += ["--project-root", mine.root, "--output-root", mine.output]
+    before = listing(mine.output)
+    done = cli("plan", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing to run\nrestored from the history by run-all, without training: probe_M1\n" in done.stdout
+    assert listing(mine.output) == before
+    done = cli("run-all", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{NAME}: restored from the history; the result before is kept in the history" in done.stdout
+    assert "done before" not in done.stdout
+    assert cli("plan", *options).stdout.endswith("nothing to run: all done\n")

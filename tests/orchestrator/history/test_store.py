@@ -97,7 +97,7 @@ def switch(place: Place, identity: dict[str, Any]) -> None:
     (bring_back if place.kept(identity) else make_way)(place, identity)
 
 
-scripts = st.lists(st.tuples(st.sampled_from(range(3)), st.integers(0, 60)), min_size=2, max_size=6)
+scripts = st.lists(st.tuples(st.sampled_from(range(3)), st.integers(0, 150)), min_size=2, max_size=6)
 
 
 @given(script=scripts, links=st.booleans())
@@ -116,6 +116,8 @@ def test_killed_between_any_two_operations_every_result_is_found_again(
                     switch(place, identity)
             except Killed:
                 assert {number: found(place, RECIPES[number]) for number in made} == made
+                whole = [made[number] for number in made if place.current.get("identity") == RECIPES[number]]
+                assert not place.current or whole == [in_place(place)], "a folder with a manifest is whole"
             switch(place, identity)
             assert {number: found(place, RECIPES[number]) for number in made} == made
             assert in_place(place) == made.get(recipe, {})
@@ -127,7 +129,7 @@ def refuse(*arguments: object) -> None:
     raise OSError(95, "Operation not supported")  # as on a file system without hard links
 
 
-@given(instant=st.integers(0, 60), number=st.sampled_from([28, 30, 13]))
+@given(instant=st.integers(0, 150), number=st.sampled_from([28, 30, 13]))
 def test_an_error_of_the_disk_at_any_operation_loses_nothing(instant: int, number: int) -> None:
     """Full, read-only, or not allowed. Patched, since root may write everywhere."""
     with new_place() as place:
@@ -215,7 +217,7 @@ def two_disks() -> Iterator[None]:
         yield
 
 
-@given(instant=st.integers(0, 30), there=st.booleans(), other_disk=st.booleans())
+@given(instant=st.integers(0, 40), there=st.booleans(), other_disk=st.booleans())
 def test_checkpoints_go_and_come_back(instant: int, there: bool, other_disk: bool) -> None:
     """Killed on the way there or on the way back."""
     with new_place() as place, two_disks() if other_disk else nullcontext():
