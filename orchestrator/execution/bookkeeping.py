@@ -99,7 +99,7 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep], paths: ProjectPaths) -
 
 
 def _forget_run(step: Run, paths: ProjectPaths) -> None:
-    """The result stays until a new one takes its place, and other checkpoints go to the history."""
+    """The result stays until a new one takes its place; what is of others has been moved (see `clear_place`)."""
     assert step.identity is not None
     forget_unfinished(paths.place(step.experiment), step.identity)
     mark_as_own(step.run.out, step.identity)

@@ -80,10 +80,9 @@ def recover(place: Place) -> None:
 
 
 def forget_unfinished(place: Place, identity: Identity) -> None:
-    """`--fresh`: delete the checkpoints of `identity`; those of others go to the history."""
+    """`--fresh`: delete the checkpoints of `identity`. Those of others are in the history since `make_way`."""
     if place.unfinished is None:
         return
-    _exchange_checkpoints(place, identity)
     for folder in (place.unfinished, place.unfinished_entry(identity)):
         shutil.rmtree(folder, ignore_errors=True)
 
