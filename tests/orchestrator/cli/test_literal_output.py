@@ -162,7 +162,7 @@ def test_labels_of_any_kind_in_a_report(seven: Path, cli: Cli) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "probe_M1: predicts one class only: \\x1b[2J" in done.stdout
     page = (seven / "reports/index.html").read_text(encoding="utf-8")
-    assert "<th>[/y]</th><th>:100:</th><th>\\x1b[2J</th>" in page
+    assert all(f'<th scope="col">{label}</th>' in page for label in ("[/y]", ":100:", "\\x1b[2J"))
     assert "\x1b" not in page
 
 
