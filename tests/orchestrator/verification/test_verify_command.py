@@ -279,6 +279,15 @@ def test_one_that_fails_leaves_the_others_alone(cli: Cli, copy: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.fixture
+def _interrupts() -> Iterator[None]:
+    """Also where the tests run in the background of a shell, which has them ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupt_leaves_nothing_behind(made: Path, temporary: Path, name: str) -> None:
     """Neither files nor a thread that could write some later."""
