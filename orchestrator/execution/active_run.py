@@ -138,7 +138,7 @@ class ActiveRun:
             Limits(self.cluster, self.hardware.max_concurrent, self.deadline),
             searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
         )
-        self.shares.queue = queue
+        self.shares.queue = queue if self.allocator.elastic else None
 
         def training_of(name: str) -> Training:
             step = self.notes.steps[name]

@@ -162,7 +162,7 @@ class Allocator:
         gpus = self.hardware.gpus_per_trial
         if gpus == "auto":
             gpus = 1 / self._trials_per_gpu(steps) if self._on_gpus else None
-        trials = self.cluster.cpus if self._elastic else len(steps)
+        trials = self.cluster.cpus if self.elastic else len(steps)
         return self.cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
 
     @property
@@ -171,7 +171,7 @@ class Allocator:
         return self.cluster.gpus > 0 and hardware.device != "cpu" and hardware.gpus_per_trial != 0
 
     @property
-    def _elastic(self) -> bool:
+    def elastic(self) -> bool:
         """Whether trials share the CPUs from moment to moment: on one machine, where no GPU does the work, unless the
         user says how many each gets."""
         return len(self.cluster.nodes) == 1 and not self._on_gpus and self.hardware.cpus_per_trial is None
@@ -190,7 +190,7 @@ class Allocator:
 
     def _resources(self, share: Share) -> Resources:
         """What each training may use."""
-        shares = self.shares if self._elastic else None
+        shares = self.shares if self.elastic else None
         return self.hardware.resources(device=share.device, threads=share.cpus, shares=shares)
 
 

@@ -30,6 +30,7 @@ class CpuShares(NoEvents):
     def __init__(self, file: Path, cpus: int, folder_of: Callable[[str], Path]) -> None:
         self.file, self.cpus, self.folder_of = file, cpus, folder_of
         self.queue: TrainingQueue | None = None
+        """Whose trainings share the CPUs; None where each has a number of its own."""
         self._written: dict[str, int] = {}
 
     def _update(self, name: str) -> None:

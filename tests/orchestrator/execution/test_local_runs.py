@@ -214,6 +214,15 @@ def test_max_concurrent_holds_trainings_back(run_project: Project) -> None:
     assert names == ["finetune_M1"] * EPOCHS + ["finetune_M2"] * EPOCHS
 
 
+@pytest.mark.parametrize(("given", "told"), [(None, {}), (1, None)])
+def test_trainings_are_told_their_cpus_unless_the_user_has_given_them(
+    given: int | None, told: Any, run_project: Project
+) -> None:
+    """When all is over nobody has any."""
+    run_project.run("finetune_M1", "finetune_M2", hardware=Hardware(plain=True, cpus_per_trial=given))
+    assert read_json(ProjectPaths(run_project.root, run_project.output).cpu_shares) == told
+
+
 def test_what_cannot_be_held_is_refused_before_anything_starts(run_project: Project) -> None:
     with pytest.raises(ConfigError, match="--cpus-per-trial 3: no node"):
         run_project.run("probe_M1", hardware=Hardware(plain=True, cpus_per_trial=3))
