@@ -30,6 +30,7 @@ from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.records import TIME_BUDGET, trial_record
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from trainable.base.errors import ConfigError, Failure
+from trainable.base.files import read_json
 from trainable.run.history import TrialHistory
 
 FIVE = ("probe_M1", "finetune_M1", "probe_M2", "finetune_M2", "finetune_K7")
