@@ -1,8 +1,14 @@
-"""Work done again in a temporary folder, of which nothing is left afterwards."""
+"""Work done again in a temporary folder, of which nothing is left afterwards.
+
+It also has a cache of its own there: what is decoded or computed once, is computed again too.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.planning.planner import Planner
@@ -11,6 +17,7 @@ from orchestrator.verification.evaluation import evaluate_again
 from orchestrator.verification.outcome import NO_HASHES, Again, Record, Tell, Verification
 from orchestrator.verification.training import train_again, why_not
 from trainable.base.errors import Failure
+from trainable.cache.folder import ROOT_VARIABLE
 
 
 def do_again(
@@ -29,13 +36,27 @@ def do_again(
         return Again(refused="not done again: what it was made from is not known")
     if why := _refusal(step, found, record):
         return Again(refused=f"not done again: {why}")
-    with tempfile.TemporaryDirectory(prefix="emosweep-verify-", ignore_cleanup_errors=True) as folder:
+    temporary = tempfile.TemporaryDirectory(prefix="emosweep-verify-", ignore_cleanup_errors=True)
+    with temporary as folder, _own_cache(Path(folder) / "cache"):
         try:
             if isinstance(step, Run):
                 return train_again(step, record, planner, Path(folder), epochs, tell)
             return evaluate_again(step, planner, Path(folder), tell)
         except Exception as error:  # whatever one experiment raises, the others are done again
             return Again(refused=f"could not be done again: {Failure.of(error).message}")
+
+
+@contextmanager
+def _own_cache(folder: Path) -> Iterator[None]:
+    before = os.environ.get(ROOT_VARIABLE)
+    os.environ[ROOT_VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ROOT_VARIABLE]
+        else:
+            os.environ[ROOT_VARIABLE] = before
 
 
 def _refusal(step: Run | FaceApiEvaluation, found: Verification, record: Record) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
+from orchestrator.history.place import read_record
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, TrainingStep, manifest_file, result_files
 from orchestrator.planning.weights import imagenet_file
 from orchestrator.verification.changes import Sources, environment_changes, file_changes, input_changes
 from orchestrator.verification.outcome import NO_HASHES, NO_MANIFEST, Verification
-from trainable.base.files import read_json
 from trainable.cache.digests import file_digest
 from trainable.run.manifest import environment
 
@@ -21,7 +18,7 @@ def compare_with_record(step: Run | FaceApiEvaluation, planner: Planner) -> Veri
     Args:
         planner: its `hashes` decide whether contents are read anew or remembered.
     """
-    record, files = _record(manifest_file(step)), result_files(step)
+    record, files = read_record(manifest_file(step)) or None, result_files(step)
     if record is None:
         left = any(file.is_file() for file in files)
         return Verification(step.name, unverified=(NO_MANIFEST,) if left else ())
@@ -36,11 +33,6 @@ def compare_with_record(step: Run | FaceApiEvaluation, planner: Planner) -> Veri
         unverified=(NO_HASHES,) if changed is None else (),
         remarks=tuple(environment_changes(record, environment())),
     )
-
-
-def _record(file: Path) -> dict[str, Any] | None:
-    found = read_json(file)
-    return found if isinstance(found, dict) and isinstance(found.get("identity"), dict) else None
 
 
 def _sources(step: Step, planner: Planner) -> Sources:

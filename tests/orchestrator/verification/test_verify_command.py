@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ import pytest
 import torch
 from by_hand import Cli, changes, listing
 from made_results import NAMES, RUNS, flip, planner, step_of
+from small_runs import CPU
+from twins import cache_at, segments_of
 
+from orchestrator.execution.jobs import job_of
 from orchestrator.planning.selection import select
 from orchestrator.verification.again import do_again
 from orchestrator.verification.outcome import Again
 from orchestrator.verification.recorded import compare_with_record
 from trainable.base.files import write_json
+from trainable.base.paths import RunPaths
+from trainable.run.stepper import JobStepper
 
 HISTORY = f"{RUNS}/finetune_K7_160/history.csv"
 
@@ -149,6 +155,21 @@ def test_all_of_it_again_is_the_same_bit_for_bit(cli: Cli, made: Path) -> None:
         assert f"{name}: the same, bit for bit" in said
     epochs = [line.partition(": loss")[0] for line in said if line.startswith("finetune_K7: epoch")]
     assert epochs == [f"finetune_K7: epoch {i}/3 stage {i}" for i in (1, 2, 3)]
+
+
+def test_what_the_machine_s_cache_holds_does_not_count(cli: Cli, made: Path, tmp_path: Path) -> None:
+    """Rows of pixels and features under the right keys, with wrong numbers."""
+    with cache_at(tmp_path / "cache") as cache:
+        ours = planner(made, "probe_M1")
+        step = replace(ours.identify(step_of(ours, "probe_M1")), run=RunPaths(tmp_path / "out"))
+        JobStepper(job_of(step, ours.paths, CPU), ours.inputs.training["M1"]).step()
+        files = [*segments_of(cache, "images"), *segments_of(cache, "features")]
+        assert len(files) > 1
+        for file in files:
+            content = bytearray(file.read_bytes())
+            content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+            file.write_bytes(content)
+        assert verify(cli, made, "--rerun", "probe_M1", only="probe_M1").returncode == 0
 
 
 @pytest.mark.parametrize("names", ["probe_*", "all", "'probe_M1'"])
