@@ -17,6 +17,8 @@ _ENVIRONMENT = {
     "RAY_LD_PRELOAD_ON_WORKERS": "1",
     # Under `uv run` Ray would pack the working folder and build the environment again for each worker.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Ray holds lines back for seconds and takes two trials' lines for one, whose numbers alone differ.
+    "RAY_DEDUP_LOGS": "0",
 }
 
 

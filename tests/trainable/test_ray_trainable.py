@@ -79,7 +79,7 @@ def test_a_trial_leaves_no_trace_of_the_test_set(shared_project: Path, weights: 
     said = json.dumps({key: value for key, value in manifest.items() if key not in versions_and_places})
     assert "test" not in said
     for name in TRIAL_RESULTS - {"manifest.json"}:
-        assert "test" not in (tmp_path / "out" / name).read_text(encoding="utf-8"), name
+        assert b"test" not in (tmp_path / "out" / name).read_bytes(), name
 
 
 def test_a_trial_evaluates_validation_only(shared_project: Path, weights: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.node]
 MOBILENET = ("probe_M1_160", "finetune_M1_160", "probe_M2_160", "finetune_M2_160", "finetune_K7_160")
 ARTIFACTS = {
     "best.pt", "val_metrics_best.json", "test_metrics.json", "test_preds.csv", "classes.json", "history.csv",
-    "manifest.json",
+    "manifest.json", "val_logits.parquet", "test_logits.parquet",
 }  # fmt: skip
 
 

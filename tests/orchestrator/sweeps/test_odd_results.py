@@ -72,7 +72,7 @@ def reported(root: Path, planned: Sweep) -> tuple[SweepResult, str]:
     ours, out = planner(root, epochs=6), StringIO()
     found = sweep_result(planned, ours)
     write_sweep(found, ours)
-    print_sweep(Terminal(file=out, width=400), found)  # paths of temporary folders are long
+    print_sweep(Terminal(file=out, width=1000), found)  # paths of temporary folders are long
     paths = ProjectPaths(root, root)
     write_reports(paths, collect(paths))
     assert "Sweeps" in Page(paths.index).text
