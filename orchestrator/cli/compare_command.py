@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from orchestrator.reporting.formats import score
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.command_line import option
 from trainable.base.errors import ConfigError, ExperimentError
+from trainable.base.files import write_text
 
 if TYPE_CHECKING:
     from orchestrator.reporting.answers import Source
@@ -35,14 +37,16 @@ def compare(
     *,
     project: Project = Project(),
     csv: Annotated[Path | None, option("Write all rows on which the two disagree.", metavar="FILE")] = None,
+    html: Annotated[
+        Path | None, option("Write a page of it, with pictures of rows on which the two disagree.", metavar="FILE")
+    ] = None,
 ) -> int:
     """Compare result B with result A on the same rows: data and recipe, scores with intervals and a verdict, and the
     rows on which they disagree. Exit code 2: their rows are not the same."""
     from orchestrator.reporting.answers import find_source  # and pandas
 
     first, second = (find_source(name, project.paths) for name in (a, b))
-    if csv is not None and csv.exists():
-        raise ConfigError(f"--csv {csv}: is there already; give another name")
+    _check({"--csv": csv, "--html": html})
     console = Terminal()
     refused: list[str] = []
     if isinstance(first, ProjectPaths) and isinstance(second, ProjectPaths):
@@ -53,9 +57,21 @@ def compare(
         found = [(a, _single(first, second, console))]
     if csv is not None and found:
         _write(csv, found, console)
+    if html is not None and found:
+        _write_page(html, (a, b), found, refused, project.paths, console)
     for sentence in refused:
         say(console, styled(("not compared:", "yellow"), f" {sentence}"))
     return 2 if refused else 0
+
+
+def _check(files: Mapping[str, Path | None]) -> None:
+    """Raises ConfigError where a file that is to be written is there already, or two are the same."""
+    given = {name: file for name, file in files.items() if file is not None}
+    for name, file in given.items():
+        if file.exists():
+            raise ConfigError(f"{name} {file}: is there already; give another name")
+    if len({file.absolute() for file in given.values()}) < len(given):
+        raise ConfigError(f"{' and '.join(given)} name the same file; give two names")
 
 
 def _single(a: Source, b: Source, console: Console) -> Pair:
@@ -155,3 +171,21 @@ def _write(file: Path, found: list[tuple[str, Pair]], console: Console) -> None:
     except OSError as error:
         raise ExperimentError(f"--csv {file}: cannot be written ({error.strerror})") from error
     say(console, f"{len(rows)} rows on which they differ: {file}")
+
+
+def _write_page(
+    file: Path,
+    names: tuple[str, str],
+    found: list[tuple[str, Pair]],
+    refused: list[str],
+    paths: ProjectPaths,
+    console: Console,
+) -> None:
+    from orchestrator.reporting.pair_page import render_pairs
+
+    page = render_pairs(names, found, refused, paths.root)
+    try:
+        write_text(file, page)
+    except OSError as error:
+        raise ExperimentError(f"--html {file}: cannot be written ({error.strerror})") from error
+    say(console, f"as a page: {file}")

@@ -1,27 +1,15 @@
-"""reports/index.html: one file that answers first and opens from disk without a request to anywhere.
-
-Figures are drawn by plotly.js: its wheel ships the script as a plain file, which vega's do not, and it has logarithmic
-axes, intervals and parallel coordinates of its own.
-"""
+"""reports/index.html: the page of all results, which answers first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.reporting.contest_view import contest_view
 from orchestrator.reporting.contests import make_answers, make_contests
 from orchestrator.reporting.doubts import all_doubts, own_doubts, weights_name
-from orchestrator.reporting.figures import Figure
-from orchestrator.reporting.formats import METHODS, duration, percent, score
+from orchestrator.reporting.formats import METHODS
 from orchestrator.reporting.material import Notes, Scored, score_results
 from orchestrator.reporting.overview import (
     PUBLISHED_ROWS,
@@ -33,12 +21,10 @@ from orchestrator.reporting.overview import (
 )
 from orchestrator.reporting.panels import make_panels
 from orchestrator.reporting.provenance import origins, split_data
+from orchestrator.reporting.rendering import render
 from orchestrator.reporting.results import Result
 from orchestrator.reporting.shared_images import same_photos
 from orchestrator.reporting.sweep_page import sweep_sections
-from trainable.base.text import visible
-
-_PLOTLY = "plotly/package_data/plotly.min.js"
 
 
 @dataclass(frozen=True)
@@ -81,16 +67,6 @@ class Row:
 
 def render_page(paths: ProjectPaths, results: Sequence[Result]) -> str:
     """The HTML of the page; what cannot be made of odd files is left out, and the page says so."""
-    values = _values(paths, results)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("orchestrator.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )  # fmt: skip
-    environment.filters |= {"score": score, "percent": percent, "duration": duration}
-    return environment.get_template("index.html.j2").render(values)
-
-
-def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
     notes = Notes()
     items = score_results(paths, results, notes)
     contests = make_contests(items, notes)
@@ -102,12 +78,11 @@ def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
     figures = [f for f in (overview, view["contest_figure"]) if f]
     figures += [figure for panel in panels for figure in panel.figures]
     figures += [figure for sweep in sweeps for figure in sweep.figures]
-    rows = [Row(item, own_doubts(item)) for item in items]
-    return {
+    values = {
         "answers": make_answers(items, contests),
         "browser": browser_sentence(items),
         "doubts": all_doubts(items),
-        "rows": rows,
+        "rows": [Row(item, own_doubts(item)) for item in items],
         "published": any(map(may_be_published_data, items)),
         "published_rows": PUBLISHED_ROWS,
         "overview": overview,
@@ -119,13 +94,11 @@ def _values(paths: ProjectPaths, results: Sequence[Result]) -> dict[str, Any]:
                     if len(i.result.row_counts)],
         "sweeps": sweeps,
         "splits": split_data(paths, items, notes),
-        "provenance": origins(items, notes),
+        "provenance": origins(paths, items, notes),
         "methods": METHODS,
-        "specs": {figure.id: figure.spec for figure in figures},
-        "plotly": _plotly(figures),
         "problems": notes.texts,
-        "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }  # fmt: skip
+    return render("index.html.j2", values, figures)
 
 
 def _by_test_set(items: Sequence[Scored], guesses: Mapping[str, References]) -> list[tuple[str, References]]:
@@ -142,14 +115,3 @@ def _shared(items: Sequence[Scored], notes: Notes) -> list[str]:
     with notes.guarding("which photos two splits share"):
         return same_photos(items)
     return []
-
-
-def _plotly(figures: Sequence[Figure]) -> Markup | None:
-    """The script of plotly.js, without an import of its Python package; None where nothing is to be drawn."""
-    if not figures:
-        return None
-    try:
-        file = Path(str(distribution("plotly").locate_file(_PLOTLY)))
-        return Markup(file.read_text(encoding="utf-8"))
-    except (PackageNotFoundError, OSError):  # the tables are worth a page without figures
-        return None

@@ -114,7 +114,7 @@ def _verdict(best: _Finding, baseline: str) -> str:
     """What the comparison says, with its figures."""
     name, difference, rows = best.candidate.name, best.difference, _rows(best)
     if difference.identical:
-        return f"{name} and {baseline} gave the same answer on {rows}"
+        return f"{baseline} and {name} gave the same answer on {rows}"
     figures, interval = f"{_figures(best)} on {rows}", difference.difference.interval
     if not isinstance(interval, Interval):
         return f"it cannot be told whether {name} is better than {baseline} ({figures}): {interval.reason}"
@@ -217,3 +217,11 @@ def _listed(names: Sequence[str]) -> str:
 def _capital(text: str) -> str:
     """The text with a capital letter in front."""
     return text[:1].upper() + text[1:]
+
+
+def pair_answer(compared: PairedComparison, candidate: str, reference: str) -> str:
+    """One or two English sentences on any two methods that were asked the same rows; see `answer`."""
+    finding = _Finding(Candidate(candidate, None), compared, _deciding_score(compared))
+    remarks = [*_contradictions(finding, reference), *_doubts(finding)]
+    second = "; ".join(remarks[:REMARKS])
+    return f"{_capital(_verdict(finding, reference))}." + (f" {_capital(second)}." if second else "")

@@ -168,7 +168,7 @@ def test_the_same_answers() -> None:
     rows = FaceRows([f"{i}.jpg" for i in range(120)], [CLASSES[i % 3] for i in range(120)])
     said = Answers(rows, ["happy"] * 120)
     found = asked(Candidate(FINETUNE, compare_with_detector(said, said, CLASSES)))
-    assert found == f"On M1 {FINETUNE} and FaceAPI gave the same answer on all 120 rows."
+    assert found == f"On M1 FaceAPI and {FINETUNE} gave the same answer on all 120 rows."
 
 
 def test_one_of_several_wins() -> None:
