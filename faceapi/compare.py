@@ -18,7 +18,7 @@ from faceapi.node.process import evaluate_rows as evaluate_with_node
 from faceapi.python.networks import load_networks
 from trainable.data.tables import ImageTable
 
-SCORE_TOLERANCE, IOU_TOLERANCE = 1e-4, 1e-3
+TOLERANCES = {"score": 1e-4, "iou": 1e-3, "probability": 1e-3}
 SEED = 1337
 
 
@@ -27,8 +27,9 @@ class Comparison:
     """The results of two engines on the same rows, compared.
 
     `differences` has one line for each row in which the engines differ: in face_detected, pred_label or correct, in a
-    score or an IoU by more than the tolerances, or because only one engine can read the photo. `score` and `iou` are
-    the largest absolute differences. `wall` and `cpu` are milliseconds per row, of onnx and of node.
+    score, an IoU or a class's probability by more than the tolerances, or because only one engine can read the photo.
+    `score`, `iou` and `probability` are the largest absolute differences. `wall` and `cpu` are milliseconds per row, of
+    onnx and of node.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class Comparison:
     differences: tuple[str, ...]
     score: float
     iou: float
+    probability: float
     wall: tuple[float, float]
     cpu: tuple[float, float]
 
@@ -86,18 +88,16 @@ def compare_results(
     """Compare the results of the same rows; a cost is (seconds, CPU seconds) for all rows."""
     first, second = _read(onnx), _read(node)
     differences: list[str] = []
-    score = iou = 0.0
+    largest = dict.fromkeys(TOLERANCES, 0.0)
     for number, (a, b) in enumerate(zip(first, second, strict=True)):
         apart = [
             f"{name} {a[name]} / {b[name]}"
             for name in ("face_detected", "pred_label", "correct", "unreadable")
             if a[name] != b[name]
         ]
-        gaps = {name: abs(float(a[name]) - float(b[name])) for name in ("score", "iou")}
-        score, iou = max(score, gaps["score"]), max(iou, gaps["iou"])
-        apart += [
-            f"{n} {a[n]} / {b[n]}" for n, most in (("score", SCORE_TOLERANCE), ("iou", IOU_TOLERANCE)) if gaps[n] > most
-        ]
+        gaps = {name: _gap(a[name], b[name]) for name in TOLERANCES}
+        largest = {name: max(largest[name], gap) for name, gap in gaps.items()}
+        apart += [f"{name} {a[name]} / {b[name]}" for name, most in TOLERANCES.items() if gaps[name] > most]
         if apart:
             differences.append(f"row {number + 1}, {a['image']}: {', '.join(apart)} (onnx / node)")
     wall, cpu = ((1000 * onnx_cost[k] / max(1, len(first)), 1000 * node_cost[k] / max(1, len(first))) for k in (0, 1))
@@ -106,17 +106,26 @@ def compare_results(
         sum(row["face_detected"] == "1" for row in second),
         sum(row["unreadable"] == "yes" for row in second),
         tuple(differences),
-        score,
-        iou,
+        largest["score"],
+        largest["iou"],
+        largest["probability"],
         wall,
         cpu,
     )  # fmt: skip
 
 
+def _gap(first: str, second: str) -> float:
+    """The largest difference of the numbers of two cells; 0 where one of them has none."""
+    pairs = zip(first.split(), second.split(), strict=False)
+    return max((abs(float(a) - float(b)) for a, b in pairs), default=0.0)
+
+
 def _read(result: ShardResult) -> list[dict[str, str]]:
+    """The result rows, each with the cells `unreadable` and `probability`, which has a number for each class."""
     rows = [dict(zip(RESULT_COLUMNS, line, strict=True)) for line in csv.reader(io.StringIO(result.rows, newline=""))]
-    remarks = result.remarks.splitlines()
-    for row in rows:
+    remarks, probabilities = result.remarks.splitlines(), result.probabilities or [None] * len(rows)
+    for row, found in zip(rows, probabilities, strict=True):
+        row["probability"] = " ".join(f"{number:.6f}" for number in found or ())
         unreadable = any(remark.startswith(f"unreadable: {row['image']}: ") for remark in remarks)
         row["unreadable"] = "yes" if unreadable else "no"
     return rows

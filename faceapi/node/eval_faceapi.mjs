@@ -4,7 +4,7 @@
  * Rows are independent of each other, so the results of a split's parts, joined, are those of the whole.
  */
 import { readArgs } from './lib/args.mjs';
-import { prepareTarget, readRows, writeResults } from './lib/csv.mjs';
+import { prepareTarget, readRows, writeProbabilities, writeResults } from './lib/csv.mjs';
 import { InputError, oneLine } from './lib/errors.mjs';
 import { evaluate } from './lib/evaluate.mjs';
 import { labelReader } from './lib/labels.mjs';
@@ -21,12 +21,14 @@ async function main() {
   exitWithParent();
   const args = readArgs(process.argv.slice(2));
   const rows = readRows(args.csv, labelReader(args.labelMap));
-  prepareTarget(args.results);
+  const targets = [args.results, args.probabilities].filter((file) => file !== undefined);
+  targets.forEach(prepareTarget);
   // Loaded only now, so that a mistake in the arguments or the CSV is reported at once.
   const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
   const findFaces = await loadFaceFinder(args.modelsDir, args);
   const load = (image) => loadPhoto(args.projectRoot, image);
   const outcomes = await evaluate(rows, load, findFaces, console.error);
+  if (args.probabilities !== undefined) writeProbabilities(args.probabilities, outcomes.map(({ face }) => face));
   writeResults(args.results, outcomes.map(({ row, face }) => resultOf(row, face)));
   console.log(summary(outcomes, (performance.now() - started) / 1000));
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import subprocess
@@ -44,13 +45,15 @@ def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, ev
     with tempfile.TemporaryDirectory(prefix="emosweep-faceapi-") as name:
         folder = Path(name)
         source, target, labels = folder / "shard.csv", folder / "results.csv", folder / "labels.json"
+        probabilities = folder / "probabilities.json"
         write_csv(source, ("path", "label", *BOX_COLUMNS), ((row.path, row.label, *(row.box or ())) for row in rows))
         write_json(labels, dict(settings.labels))
         command = [evaluator.node, evaluator.script, source, evaluator.models, target, "--project-root", root]
         command += ["--input-size", settings.input_size, "--score-threshold", settings.score_threshold]
-        command += ["--label-map", labels]
+        command += ["--label-map", labels, "--probabilities", probabilities]
         remarks, seconds = _run(command, folder, START_SECONDS + SECONDS_PER_ROW * len(rows))
-        return ShardResult(read_results(target, len(rows)), remarks, seconds)
+        found = json.loads(probabilities.read_text(encoding="utf-8"))
+        return ShardResult(read_results(target, len(rows)), remarks, seconds, found)
 
 
 def run_own_script(

@@ -23,11 +23,16 @@ from trainable.data.tables import Box
 
 @dataclass(frozen=True)
 class Found:
-    """The face that belongs to a row: the detection, its IoU with the row's box, and its expression class."""
+    """The face that belongs to a row: the detection, its IoU with the row's box, and its classes' probabilities."""
 
     face: Face
     iou: float
-    expression: str
+    probabilities: tuple[float, ...]
+
+    @property
+    def expression(self) -> str:
+        """The most probable class; of equally likely ones the first, as in face-api."""
+        return class_names()[self.probabilities.index(max(self.probabilities))]
 
 
 _PIXEL = Photo(np.zeros((1, 1, 3), np.uint8), 1)
@@ -49,17 +54,17 @@ class FaceFinder:
         found = faces_of(head[0], width, height, self.input_size, threshold)
         return [face for face in found if face.has_crop(width, height)]
 
-    def expression(self, photo: Photo, face: Face) -> str:
-        """Classify a face; of equally likely classes the first one is returned, as in face-api."""
+    def probabilities(self, photo: Photo, face: Face) -> tuple[float, ...]:
+        """The seven classes' probabilities of a face (float32 numbers), in the order of `class_names`."""
         height, width = photo.pixels.shape[:2]
         source = square_input(photo.pixels[face.crop(width, height)], FACE_SIZE, centred=True)
-        (probabilities,) = self._expression.run(None, {"pixels": source[None]})
-        return class_names()[int(probabilities[0].argmax())]
+        (found,) = self._expression.run(None, {"pixels": source[None]})
+        return tuple(found[0].tolist())
 
     def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
         """Find the face with the highest IoU with `box` (stored pixels), and classify it alone; None without a face."""
         best = best_face(self.faces(photo, threshold), box, photo.scale)
-        return Found(*best, self.expression(photo, best[0])) if best else None
+        return Found(*best, self.probabilities(photo, best[0])) if best else None
 
     def find_or_say_why(self, row: LabelledRow, threshold: float) -> Found | str | None:
         """Find a row's face, or say in one line why its photo cannot be read or evaluated.
@@ -108,7 +113,7 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
     """
     began = time.perf_counter()
     finder = _finder(networks)
-    remarks = []
+    remarks, probabilities = [], []
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
@@ -117,7 +122,8 @@ def evaluate_rows(rows: Sequence[LabelledRow], threshold: float, networks: Netwo
             remarks.append(f"unreadable: {row.path}: {found}\n")
             found = None
         writer.writerow(_result(row, found))
-    return ShardResult(text.getvalue(), "".join(remarks), round(time.perf_counter() - began, 3))
+        probabilities.append(found.probabilities if found else None)
+    return ShardResult(text.getvalue(), "".join(remarks), round(time.perf_counter() - began, 3), probabilities)
 
 
 def _result(row: LabelledRow, found: Found | None) -> tuple[object, ...]:

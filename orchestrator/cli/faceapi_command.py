@@ -41,7 +41,7 @@ def show_comparison(
         ConfigError, InputError: an engine or the data are missing.
         ExperimentError: Node failed.
     """
-    from faceapi.compare import IOU_TOLERANCE, SCORE_TOLERANCE, compare_engines
+    from faceapi.compare import TOLERANCES, compare_engines
 
     if sample < 1:
         raise ConfigError(f"--sample must be at least 1, not {sample}")
@@ -58,8 +58,8 @@ def show_comparison(
         lines = [
             f"{split}: {found.rows} of {len(table)} rows, {found.detected} detected, {found.unreadable} unreadable; "
             f"{len(found.differences)} row(s) differ",
-            f"    largest distance: score {found.score:.1e} (allowed {SCORE_TOLERANCE:.0e}), "
-            f"IoU {found.iou:.1e} (allowed {IOU_TOLERANCE:.0e})",
+            "    largest distance: "
+            + ", ".join(f"{name} {getattr(found, name):.1e} (allowed {most:.0e})" for name, most in TOLERANCES.items()),
             f"    per image, onnx and node: {found.wall[0]:.1f} and {found.wall[1]:.1f} ms, "
             f"of CPU {found.cpu[0]:.1f} and {found.cpu[1]:.1f} ms (node's start included)",
             *(f"    {line}" for line in found.differences[:SHOWN]),

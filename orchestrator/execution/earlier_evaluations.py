@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from faceapi.contract.results import probabilities_file
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.files import read_json, replacing, write_json
 from trainable.cache.hashes import file_digest
@@ -18,8 +19,9 @@ def keep_earlier(step: FaceApiEvaluation) -> None:
     if not step.csv.is_file() or step.identity in made_by:
         return
     name = f"{step.csv.stem}.earlier-{file_digest(step.csv)[:8]}"
-    for file, suffix in ((step.csv, ".csv"), (step.manifest, ".manifest.json")):
-        target = step.csv.with_name(name + suffix)
+    earlier = step.csv.with_name(f"{name}.csv")
+    targets = (earlier, probabilities_file(earlier), earlier.with_suffix(".manifest.json"))
+    for file, target in zip((step.csv, step.probabilities, step.manifest), targets, strict=True):
         if file.is_file() and not target.exists():
             with replacing(target) as temporary:
                 shutil.copyfile(file, temporary)

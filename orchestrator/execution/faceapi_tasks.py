@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from faceapi.contract.labels import LabelledRow, labelled
+from faceapi.contract.probabilities import write_probabilities
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
 from faceapi.node.process import evaluate_rows, run_own_script
 from faceapi.python.networks import Networks, load_networks
@@ -187,12 +188,17 @@ def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) ->
     text.write(",".join(RESULT_COLUMNS) + "\n")
     text.writelines(result.rows for result in results)
     write_text(step.csv, text.getvalue())
+    probabilities = [row for result in results for row in result.probabilities]
+    if probabilities:
+        write_probabilities(step.probabilities, split.table.paths, probabilities)
+    else:  # a user's own script does not say them
+        step.probabilities.unlink(missing_ok=True)
     record = {
         "experiment": step.name,
         "identity": step.identity,
         "csvs": {"test": str(split.table.csv)},
         "rows": {"test": len(split.table)},
-        "artifacts": artifact_digests([step.csv]),
+        "artifacts": artifact_digests([step.csv, *([step.probabilities] if probabilities else [])]),
         "unreadable_images": unreadable,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(sum(result.seconds for result in results), 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceapi.contract.results import probabilities_file
 from orchestrator.history.place import Place
 from search_spaces.runbook import Experiment
 from trainable.base.config import PARTS
@@ -63,7 +64,8 @@ class ProjectPaths:
             run, history = self.run(experiment), self._classifier / "history" / experiment.folder
             return Place(run.files, run.results, manifest, run.owner, run.checkpoints, history)
         csv, marker = self.faceapi_results(experiment), self.shards(experiment) / "replacing.json"
-        return Place((csv,), (csv,), manifest, marker, None, csv.parents[1] / "history" / experiment.folder)
+        files, history = (csv, probabilities_file(csv)), csv.parents[1] / "history" / experiment.folder
+        return Place(files, (csv,), manifest, marker, None, history)
 
     # -- reports
 

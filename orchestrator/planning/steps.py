@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
+from faceapi.contract.results import probabilities_file
 from search_spaces.runbook import Experiment
 from trainable.base.config import PARTS, TrainConfig
 from trainable.base.paths import RunPaths
@@ -139,6 +140,11 @@ class FaceApiEvaluation(Step):
     csv: Path
     manifest: Path
     shards: Path
+
+    @property
+    def probabilities(self) -> Path:
+        """The file of face-api's seven probabilities; an evaluator of the user's own leaves none."""
+        return probabilities_file(self.csv)
 
 
 StepT = TypeVar("StepT", bound=Step)

@@ -1,4 +1,4 @@
-"""What the logits of a run say: how far its confidence can be believed, and where it was surest and wrong."""
+"""What a result's probabilities say: how far its confidence can be believed, and where it was surest and wrong."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps
 
+from faceapi.contract.labels import class_names
+from faceapi.contract.probabilities import read_probabilities
+from faceapi.contract.results import probabilities_file
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.reporting.figures import COLORS, FAINT, Figure, line
 from orchestrator.reporting.material import Scored
 from orchestrator.statistics.calibration import Calibration, fit_temperature, measure_calibration
+from orchestrator.statistics.joining import Box
 from orchestrator.statistics.scores import NO_CLASS, numbered
 from trainable.run.logits import read_logits
 
@@ -26,10 +31,10 @@ SIDE, QUALITY = 96, 70
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibration of a run on its test rows.
+    """Calibration of a result on its test rows; of FaceAPI on those that it matched.
 
     Attributes:
-        temperature: fitted on the validation rows; None without their logits.
+        temperature: fitted on the validation rows; None without their logits, so for FaceAPI.
         mended: with the temperature; None without one.
     """
 
@@ -50,24 +55,58 @@ class Mistake:
     image: str
 
 
-def _logits(paths: ProjectPaths, item: Scored) -> np.ndarray | None:
-    """The test logits (n, C) in the order of the result's rows; None where there are none, or of other rows."""
-    experiment = item.result.experiment
-    if not experiment.trains or not item.result.present:
+@dataclass(frozen=True)
+class _Outputs:
+    """A network's answers.
+
+    Attributes:
+        rows: `path`, `true` and `pred`.
+        logits: float32 (n, C) of these rows, or anything whose softmax is the probabilities.
+        true: (n,) int, the column of each row's class.
+    """
+
+    rows: pd.DataFrame
+    logits: np.ndarray
+    true: np.ndarray
+
+
+def _outputs(paths: ProjectPaths, item: Scored) -> _Outputs | None:
+    """The network's answers to the test rows; None where they are not kept, or are of other rows."""
+    if not item.result.present:
         return None
-    logits = read_logits(paths.run(experiment).test_logits, item.classes)
-    return logits if logits is not None and len(logits) == item.result.n and np.isfinite(logits).all() else None
+    outputs = _of_run(paths, item) if item.result.experiment.trains else _of_faceapi(paths, item)
+    if outputs is None or not len(outputs.rows) or not np.isfinite(outputs.logits).all():
+        return None
+    return None if (outputs.true == NO_CLASS).any() else outputs
+
+
+def _of_run(paths: ProjectPaths, item: Scored) -> _Outputs | None:
+    logits = read_logits(paths.run(item.result.experiment).test_logits, item.classes)
+    if logits is None or len(logits) != item.result.n:
+        return None
+    return _Outputs(item.result.rows, logits, numbered(item.result.rows["true"].tolist(), item.classes))
+
+
+def _of_faceapi(paths: ProjectPaths, item: Scored) -> _Outputs | None:
+    """Of the rows that it matched. Their logarithms stand for the logits, which face-api does not tell."""
+    rows = item.result.rows
+    file = probabilities_file(paths.faceapi_results(item.result.experiment))
+    found = read_probabilities(file, rows["path"].tolist())
+    if found is None:
+        return None
+    matched = rows["pred"].notna().to_numpy()
+    logarithms = np.log(np.maximum(found[matched], np.finfo(found.dtype).tiny))
+    return _Outputs(rows[matched], logarithms, numbered(rows["true"][matched].tolist(), class_names()))
 
 
 def measure_confidence(paths: ProjectPaths, item: Scored) -> Confidence | None:
-    """How a run's confidence fits on its test rows; None without logits."""
-    logits = _logits(paths, item)
-    if logits is None or not len(logits):
+    """How a network's confidence fits on its test rows; None without its probabilities."""
+    outputs = _outputs(paths, item)
+    if outputs is None:
         return None
-    true = numbered(item.result.rows["true"].tolist(), item.classes)
-    before = measure_calibration(logits, true)
-    temperature = _temperature(paths, item)
-    mended = None if temperature is None else measure_calibration(logits, true, temperature)
+    before = measure_calibration(outputs.logits, outputs.true)
+    temperature = _temperature(paths, item) if item.result.experiment.trains else None
+    mended = None if temperature is None else measure_calibration(outputs.logits, outputs.true, temperature)
     return Confidence(before, temperature, mended, _figure(item, before, mended))
 
 
@@ -100,28 +139,36 @@ def _figure(item: Scored, before: Calibration, mended: Calibration | None) -> Fi
 
 
 def find_mistakes(paths: ProjectPaths, item: Scored) -> list[Mistake] | None:
-    """The wrong answers of the highest confidence, MISTAKES at most; None without logits."""
-    logits = _logits(paths, item)
-    if logits is None:
+    """The wrong answers of the highest confidence, MISTAKES at most; None without probabilities."""
+    outputs = _outputs(paths, item)
+    if outputs is None:
         return None
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    shifted = np.exp(outputs.logits - outputs.logits.max(1, keepdims=True))
     confidence = shifted.max(1) / shifted.sum(1)
-    rows = item.result.rows
+    rows = outputs.rows
     wrong = np.flatnonzero((rows["true"] != rows["pred"]).to_numpy())
     first = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
     found = rows.iloc[first]
-    labels = zip(found["path"], found["true"], found["pred"], confidence[first].tolist(), strict=True)
-    return [Mistake(path, label, answer, sure, thumbnail(paths.root, path)) for path, label, answer, sure in labels]
+    boxes = None if item.result.experiment.trains or item.inputs is None else item.inputs.boxes  # a crop is a face
+    faces = [boxes[row] if boxes else None for row in found.index]
+    columns = zip(found["path"], found["true"], found["pred"], confidence[first].tolist(), faces, strict=True)
+    return [
+        Mistake(path, true, pred, sure, thumbnail(paths.root, path, face)) for path, true, pred, sure, face in columns
+    ]
 
 
-def thumbnail(root: Path, path: str) -> str:
-    """A small JPEG of an image below `root` as a data URI; "" where it lies elsewhere or cannot be decoded."""
+def thumbnail(root: Path, path: str, face: Box | None = None) -> str:
+    """A small JPEG of an image below `root` as a data URI; "" where it lies elsewhere or cannot be decoded.
+
+    Args:
+        face: the part of a photo to show, in its stored pixels.
+    """
     try:
         file = (root / path.replace("\\", "/")).absolute()
         if not _inside(file, root.absolute()):
             return ""
         with Image.open(file) as image:
-            small = image.convert("RGB")
+            small = (image.crop(face) if face else image).convert("RGB")
             small = ImageOps.contain(small, (SIDE, SIDE))
         stream = io.BytesIO()
         small.save(stream, "JPEG", quality=QUALITY)

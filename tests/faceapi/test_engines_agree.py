@@ -84,7 +84,7 @@ def test_drawn_faces(size: int, faces: tuple[Path, list[Row]], cache: Path) -> N
     found = both(rows, root, cache, FaceApiSettings(input_size=size, score_threshold=0.3))
     assert found.differences == ()
     assert found.detected >= len(rows) / 2
-    assert (found.score < 1e-4, found.iou < 1e-3) == (True, True)
+    assert (found.score < 1e-4, found.iou < 1e-3, 0 < found.probability < 1e-3) == (True, True, True)
 
 
 def photos_of_people() -> tuple[Path, list[Row]]:
@@ -142,15 +142,17 @@ def test_each_kind_of_disagreement_is_reported() -> None:
         "c,sad,sad,0.90009,1,0.5009,1",
         "d,sad,sad,0.9002,1,0.502,1",
     ]
-    first = ShardResult("\n".join(ours), "", 0)
-    second = ShardResult("\n".join(node), "unreadable: b: no such file\n", 0)
+    first = ShardResult("\n".join(ours), "", 0, [[0.6, 0.4], [0.5, 0.5], [0.2, 0.8], [0.1, 0.9]])
+    theirs = [[0.6, 0.4], None, [0.2, 0.8], [0.3, 0.7]]
+    second = ShardResult("\n".join(node), "unreadable: b: no such file\n", 0, theirs)
     found = compare_results(first, second, (2, 1), (4, 8))
     assert [line.split(": ", 1)[1] for line in found.differences] == [
         "pred_label sad / happy, correct 0 / 1 (onnx / node)",
         "face_detected 1 / 0, pred_label sad / , correct 1 / 0, unreadable no / yes, score 0.6 / 0, iou 0.2 / 0"
         " (onnx / node)",
-        "score 0.9002 / 0.9, iou 0.502 / 0.5 (onnx / node)",
+        "score 0.9002 / 0.9, iou 0.502 / 0.5, probability 0.100000 0.900000 / 0.300000 0.700000 (onnx / node)",
     ]
+    assert found.probability == pytest.approx(0.2)
     assert (found.rows, found.detected, found.unreadable) == (4, 3, 1)
     assert (found.wall, found.cpu) == ((500, 1000), (250, 2000))
 

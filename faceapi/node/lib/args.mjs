@@ -5,13 +5,14 @@ import { InputError, oneLine } from './errors.mjs';
 
 const USAGE =
   'usage: node eval_faceapi.mjs <splits.csv> <models dir> <results.csv> [--project-root DIR]' +
-  ' [--input-size 416] [--score-threshold 0.5] [--label-map FILE.json]';
+  ' [--input-size 416] [--score-threshold 0.5] [--label-map FILE.json] [--probabilities FILE.json]';
 
 const OPTIONS = {
   'project-root': { type: 'string' },
   'input-size': { type: 'string', default: '416' },
   'score-threshold': { type: 'string', default: '0.5' },
   'label-map': { type: 'string' },
+  probabilities: { type: 'string' },
 };
 
 function parse(argv) {
@@ -38,5 +39,6 @@ export function readArgs(argv) {
   }
   // Splits live in <root>/data_shared/splits_csv, and their paths are relative to <root>.
   const projectRoot = path.resolve(values['project-root'] ?? path.join(path.dirname(csv), '..', '..'));
-  return { csv, modelsDir, results, projectRoot, inputSize, scoreThreshold, labelMap: values['label-map'] };
+  const { 'label-map': labelMap, probabilities } = values;
+  return { csv, modelsDir, results, projectRoot, inputSize, scoreThreshold, labelMap, probabilities };
 }

@@ -65,11 +65,20 @@ export function prepareTarget(file) {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`${file} is a folder`);
 }
 
-/** Writes the file beside the target and renames it, so that a reader sees the whole file or none of it. */
 export function writeResults(file, results) {
+  writeWhole(file, stringify(results, { header: true, columns: RESULT_COLUMNS, record_delimiter: '\n' }));
+}
+
+/** Writes a JSON array with the seven probabilities of each row's face, in the order of CLASSES; null without a face. */
+export function writeProbabilities(file, faces) {
+  writeWhole(file, JSON.stringify(faces.map((face) => face?.probabilities ?? null)));
+}
+
+/** Writes the file beside the target and renames it, so that a reader sees the whole file or none of it. */
+function writeWhole(file, text) {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {
-    writeFileSync(temporary, stringify(results, { header: true, columns: RESULT_COLUMNS, record_delimiter: '\n' }));
+    writeFileSync(temporary, text);
     renameSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });

@@ -5,6 +5,7 @@ import path from 'node:path';
 // By file name: the package's default entry loads tfjs-node, a native build that is not installed here.
 import faceapi from '@vladmandic/face-api/dist/face-api.node-wasm.js';
 
+import { CLASSES } from './contract.mjs';
 import { InputError, oneLine } from './errors.mjs';
 
 // This is face-api's own tfjs. A second copy would have no backend, and the networks would not accept its tensors.
@@ -58,10 +59,14 @@ function toFace({ detection: { box, score }, expressions }, scale) {
     box: { minX: box.left * scale, minY: box.top * scale, maxX: box.right * scale, maxY: box.bottom * scale },
     score,
     expression: expressions.asSortedArray()[0].expression,
+    probabilities: CLASSES.map((name) => expressions[name]),
   };
 }
 
-/** Loads both networks; returns a function from a photo to its faces: {box, score, expression}, boxes in stored pixels. */
+/**
+ * Loads both networks; returns a function from a photo to its faces: {box, score, expression, probabilities}, boxes in
+ * stored pixels.
+ */
 export async function loadFaceFinder(modelsDir, { inputSize, scoreThreshold }) {
   await startBackend();
   for (const network of [tinyFaceDetector, faceExpressionNet]) await loadNetwork(network, modelsDir);

@@ -18,6 +18,7 @@ from by_hand import changes, listing, read_rows
 from projects import BOX, make_project, write_csv
 from test_local_runs import Log
 
+from faceapi.contract.probabilities import read_probabilities
 from faceapi.contract.results import ShardResult
 from faceapi.contract.settings import FaceApiSettings
 from faceapi.node.process import NODE_DIR
@@ -30,6 +31,7 @@ from orchestrator.planning.planner import Planner
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
 from trainable.base.errors import ExperimentError
+from trainable.base.files import read_json
 from trainable.cache.hashes import digest
 
 MODELS = NODE_DIR / "node_modules/@vladmandic/face-api/model"
@@ -43,6 +45,7 @@ class Recording(LocalExecutor):
     def __init__(self, folder: Path, fail: Callable[[int], bool] = lambda number: False) -> None:
         super().__init__(folder / "log")
         self.fail, self.tasks, self.running, self.most = fail, 0, 0, 0
+        self.says = True  # the probabilities
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -58,7 +61,7 @@ class Recording(LocalExecutor):
         if self.fail(number):
             raise ExperimentError(f"task {number} is broken")
         lines = "".join(f"{row.path},{row.label},,0,0,0,0\n" for row in rows)
-        return ShardResult(lines, "", 1.0)
+        return ShardResult(lines, "", 1.0, [[float(row.box[3]), *[0.0] * 6] for row in rows] if self.says else ())
 
 
 @pytest.fixture
@@ -100,6 +103,23 @@ def test_shards_are_merged_in_input_order_and_the_project_is_only_read(root: Pat
     wanted = [row["path"] for row in read_rows(root / "data_shared/splits_csv/test_M1.csv")]
     assert [row["image"] for row in read_rows(evaluation.csv)] == wanted
     assert not evaluation.shards.exists()
+
+
+def test_probabilities_are_those_of_their_rows_and_go_when_nobody_says_them(root: Path, tmp_path: Path) -> None:
+    ours, executor = planner(root, tmp_path / "output"), Recording(tmp_path)
+    evaluate(ours, executor, "faceapi_M1")
+    step = ours.evaluation(select(["faceapi_M1"])[0])
+    rows = read_rows(root / "data_shared/splits_csv/test_M1.csv")
+    found = read_probabilities(step.probabilities, [row["path"] for row in rows])
+    assert found is not None
+    assert found[:, 0].tolist() == [float(row["maxY"]) for row in rows]
+    assert read_probabilities(step.probabilities, [row["path"] for row in rows[1:]]) is None, "of other images"
+    assert read_json(step.manifest)["artifacts"].keys() == {step.csv.name, step.probabilities.name}
+    executor.says = False
+    step.csv.unlink()
+    evaluate(ours, executor, "faceapi_M1")
+    assert step.csv.is_file()
+    assert not step.probabilities.exists()
 
 
 @pytest.mark.parametrize("limit", [1, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from orchestrator.planning.steps import Run, Step
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import to_confirm
 from orchestrator.sweeps.options import SweepOptions
-from orchestrator.sweeps.records import TIME_BUDGET, trial_record
+from orchestrator.sweeps.records import BUDGET_SPENT, trial_record
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from trainable.base.errors import ConfigError, Failure
 from trainable.base.files import read_json
@@ -302,22 +303,22 @@ def test_an_interrupted_sweep_goes_on_and_repeats_nothing(run_project: Project) 
     }
 
 
-def test_the_time_budget_ends_a_sweep_that_may_go_on_later(run_project: Project) -> None:
+def test_the_budget_ends_a_sweep_that_may_go_on_later(run_project: Project) -> None:
     """Without a confirmation: who is best is not known yet."""
-    spent = SweepOptions(num_samples=4, confirm=2, budget=1e-9)
+    spent = SweepOptions(num_samples=4, confirm=2, deadline=time.monotonic())
     assert run_project.run("probe_M1", options=spent, fixed=False).exit_code == 0
-    assert dict(run_project.view.ended) == {f"probe_M1#{number}": TIME_BUDGET for number in range(4)}
+    assert dict(run_project.view.ended) == {f"probe_M1#{number}": BUDGET_SPENT for number in range(4)}
     assert run_project.script.log == []
-    options = replace(spent, budget=None)
+    options = replace(spent, deadline=None)
     assert run_project.run("probe_M1", options=options, fixed=False).exit_code == 0
     assert sum(how == "done" for name, how in run_project.view.ended if "/" in name) == 6
 
 
-def test_the_time_budget_never_ends_fixed_runs(run_project: Project) -> None:
-    run_project.run("probe_M1", options=SweepOptions(num_samples=4, confirm=2, budget=1e-9))
+def test_the_budget_never_ends_fixed_runs(run_project: Project) -> None:
+    run_project.run("probe_M1", options=SweepOptions(num_samples=4, confirm=2, deadline=time.monotonic()))
     ends = dict(run_project.view.ended)
     assert ends.pop("probe_M1") == "done"
-    assert set(ends.values()) == {TIME_BUDGET}
+    assert set(ends.values()) == {BUDGET_SPENT}
 
 
 def test_fresh_forgets_trials_confirmations_and_choices(run_project: Project) -> None:

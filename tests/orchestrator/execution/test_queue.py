@@ -13,7 +13,7 @@ from orchestrator.execution.allocation import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
 from orchestrator.sweeps.policies import Policy, make_policy
-from orchestrator.sweeps.records import TIME_BUDGET
+from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.base.config import TrainConfig
 from trainable.run.history import TrialHistory
 
@@ -271,7 +271,7 @@ def test_nothing_is_chosen_while_no_node_has_room() -> None:
 # -- ends
 
 
-def test_the_time_budget_ends_trials_and_never_fixed_trainings() -> None:
+def test_the_budget_ends_trials_and_never_fixed_trainings() -> None:
     entries = [fixed("fixed", 1.0), *(trial(name) for name in KNOWN)]
     limits = Limits(Cluster(((2, 0.0),)), deadline=time.monotonic() + 3600)
     queue, asked = queue_of(entries, limits=limits, late=3)
@@ -282,8 +282,8 @@ def test_the_time_budget_ends_trials_and_never_fixed_trainings() -> None:
     machine.run()
     ends = {name: event for event, name in machine.events if event != "started"}
     assert ends["fixed"] == "done"
-    assert ends["m#0"] == f"stopped: {TIME_BUDGET}"
-    assert all(ends[name] == f"dropped: {TIME_BUDGET}" for name in KNOWN[1:])
+    assert ends["m#0"] == f"stopped: {BUDGET_SPENT}"
+    assert all(ends[name] == f"dropped: {BUDGET_SPENT}" for name in KNOWN[1:])
     assert (asked, queue.finished) == ([], True)
 
 

@@ -40,7 +40,7 @@ def story(bench: Bench, swept: Path, tmp_path_factory: pytest.TempPathFactory) -
     output = tmp_path_factory.mktemp("story") / "output"
     shutil.copytree(swept, output)
     story, options = Story(output), bench.options(*ONE_BY_ONE)
-    done = bench.sweep(output, *ONE_BY_ONE, "--fresh", "--time-budget", "1s")
+    done = bench.sweep(output, *ONE_BY_ONE, "--fresh", "--budget", "1s")
     story.note("out of time", done.returncode, done.stdout + done.stderr)
     story.printed["left"] = " ".join(path.name for path in (output / SWEEPS).rglob("*"))
     folders = [output / row["folder"] for row in table(output, "finetune_M1")]
@@ -84,8 +84,8 @@ def test_the_end_is_that_of_the_trials_alone(bench: Bench, story: Story) -> None
 def test_no_more_time_is_no_failure(story: Story) -> None:
     assert story.codes["out of time"] == 0, story.printed["out of time"]
     reasons = [row["why_it_stopped"] for rows in story.tables["out of time"].values() for row in rows]
-    assert set(reasons) <= {"finished", "time budget"}
-    assert "time budget" in reasons
+    assert set(reasons) <= {"finished", "budget spent"}
+    assert "budget spent" in reasons
     assert "Traceback" not in story.printed["out of time"]
 
 
@@ -105,7 +105,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(story: Story) -> None:
     assert "go on with: python -m orchestrator sweep --project-root" in story.printed["interrupted"]
     assert "Traceback" not in story.printed["interrupted"]
     rows = story.tables["interrupted"]["finetune_M1"]
-    assert [row["why_it_stopped"] for row in rows] == ["finished", "interrupted", "time budget", "time budget"]
+    assert [row["why_it_stopped"] for row in rows] == ["finished", "interrupted", "budget spent", "budget spent"]
     assert 2 <= int(rows[1]["epochs"]) < EPOCHS
 
 

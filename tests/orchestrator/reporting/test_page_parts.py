@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
 from pathlib import Path
 
@@ -12,9 +14,13 @@ import pytest
 from by_hand import RUNS, write_faceapi, write_json, write_rows, write_run
 from pages import Page
 from PIL import Image
+from projects import BOX
 
+from faceapi.contract.labels import class_names
+from faceapi.contract.probabilities import write_probabilities
+from faceapi.contract.results import probabilities_file
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.reporting.confidence import MISTAKES, find_mistakes, thumbnail
+from orchestrator.reporting.confidence import MISTAKES, find_mistakes, measure_confidence, thumbnail
 from orchestrator.reporting.doubts import all_doubts, own_doubts
 from orchestrator.reporting.input_rows import read_input
 from orchestrator.reporting.material import Notes, Scored, score_results
@@ -137,6 +143,40 @@ def test_the_surest_mistakes_come_first(root: Path) -> None:
     assert [each.confidence for each in found] == sorted((each.confidence for each in found), reverse=True)
     assert found[0].image.startswith("data:image/jpeg;base64,")
     assert not found[1].image, "the image is not there"
+
+
+def test_face_apis_confidence_is_that_of_the_faces_it_matched(root: Path) -> None:
+    """Of a photo, the face is shown: here the blue half."""
+    paths, box = ProjectPaths(root, root), (200, 0, 400, 400)
+    rows = [(f"photos/{i}.png", name, *box) for i, name in enumerate(TRUE)]
+    write_rows(root / PHOTOS / "test_M1.csv", ("path", "label", *BOX), rows)
+    photo = Image.new("RGB", (400, 400), "red")
+    photo.paste("blue", box)
+    (root / "photos").mkdir()
+    photo.save(root / "photos/2.png")
+    item = items(root)["faceapi_M1"]
+    assert measure_confidence(paths, item) is None, "nobody says how sure it was"
+    sure = [0.97 if i == 2 else 0.7 for i in range(120)]
+    answers = [name if i % 2 else "neutral" for i, name in enumerate(TRUE)]
+    seven = [
+        [p if name == answer else (1 - p) / 6 for name in class_names()]
+        for p, answer in zip(sure, answers, strict=True)
+    ]
+    file = probabilities_file(paths.faceapi_results(item.result.experiment))
+    write_probabilities(file, [path for path, *_ in rows], [p if i % 3 else None for i, p in enumerate(seven)])
+    found, mistakes = measure_confidence(paths, item), find_mistakes(paths, item)
+    assert found is not None
+    assert (sum(each.n for each in found.before.bins), found.temperature) == (80, None)
+    assert mistakes is not None
+    assert (mistakes[0].path, mistakes[0].predicted, round(mistakes[0].confidence, 4)) == (
+        "photos/2.png",
+        "neutral",
+        0.97,
+    )
+    shown = Image.open(io.BytesIO(base64.b64decode(mistakes[0].image.partition(",")[2]))).convert("RGB")
+    assert shown.size == (48, 96)
+    red, _, blue = shown.resize((1, 1)).getpixel((0, 0))
+    assert (red < 20, blue > 230) == (True, True)
 
 
 def test_a_thumbnail_is_small_and_of_the_project(tmp_path: Path) -> None:
