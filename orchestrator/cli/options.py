@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,15 +46,6 @@ SweepSpace = Annotated[
     str | None, option(f"Sweep every MobileNet experiment too: {SPACES_HELP}", group=SWEEP, metavar="SPACE")
 ]
 Space = Annotated[str, option(SPACES_HELP, group=SWEEP, metavar="SPACE")]
-TimeBudget = Annotated[
-    str | None,
-    option(
-        "End the sweep after 90m, 1h30m or 5400s; it can go on later.",
-        group=SWEEP,
-        metavar="TIME",
-        allow_leading_hyphen=True,  # a time below 0 is refused as a time
-    ),
-]
 
 
 @Parameter(name="*", group=RUN)
@@ -116,21 +106,17 @@ class SweepSearch:
     ] = "halving"
     confirm: Annotated[int, whole("New seeds on which the top two and the default run again: 2 or more; 0: none.")] = 5
 
-    def options(
-        self, space: str | None, time_budget: str | None = None, option: str = "--sweep"
-    ) -> SweepOptions | None:
-        """None where nothing is swept. `option` is the option that names the space.
+    def options(self, space: str | None, deadline: float | None = None, option: str = "--sweep") -> SweepOptions | None:
+        """None where nothing is swept. `option` is the option that names the space; for `deadline` see `SweepOptions`.
 
         Raises:
             ConfigError: a value that the option does not take, or an option of a sweep without one.
         """
         if space is None:
-            for given, value in (("--num-samples", self.num_samples), ("--time-budget", time_budget)):
-                if value is not None:
-                    raise ConfigError(f"{given} is a sweep's; say which with --sweep SPACE")
+            if self.num_samples is not None:
+                raise ConfigError("--num-samples is a sweep's; say which with --sweep SPACE")
             return None
-        budget = seconds(time_budget) if time_budget is not None else None
-        return SweepOptions(space, self.num_samples, self.search, self.scheduler, self.confirm, budget, option)
+        return SweepOptions(space, self.num_samples, self.search, self.scheduler, self.confirm, deadline, option)
 
 
 @Parameter(name="*", group=MACHINE)
@@ -226,12 +212,3 @@ def _label(text: str) -> tuple[str, str]:
     if not (name and target):
         raise ConfigError(f"--faceapi-label {text}: must be NAME=CLASS")
     return name, target
-
-
-def seconds(text: str) -> float:
-    """The seconds of "90m", "1h30m" or "5400s"; a bare number could be minutes as well."""
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().replace(" ", ""))
-    if not found or not any(found.groups()):
-        raise ConfigError(f"--time-budget {text}: must be a time such as 90m, 1h30m or 5400s")
-    hours, minutes, rest = (int(part or 0) for part in found.groups())
-    return 3600.0 * hours + 60 * minutes + rest

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
+from orchestrator.cli.estimate_table import print_estimate
 from orchestrator.cli.hashing import hashing_bar
+from orchestrator.cli.hours import check_budget, look_ahead, say_hours
 from orchestrator.cli.look import Look
 from orchestrator.cli.options import (
     FaceApi,
@@ -22,12 +24,12 @@ from orchestrator.cli.options import (
     Space,
     SweepSearch,
     SweepSpace,
-    TimeBudget,
     Training,
     Verbose,
 )
 from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
+from orchestrator.cli.spending import Spending
 from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.cli.tool_commands import refresh_report, write_report
 from orchestrator.cli.tracking import Tracking, tracked
@@ -36,6 +38,7 @@ from orchestrator.execution.lock import is_running
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.planner import Planner
+from orchestrator.planning.price import keep_price
 from orchestrator.planning.ray_environment import set_environment
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
@@ -64,19 +67,19 @@ def run_all(
     training: Training = Training(),
     sweep: SweepSpace = None,
     search: SweepSearch = SweepSearch(),
-    time_budget: TimeBudget = None,
+    spending: Spending = Spending(),
     machine: Machine = Machine(),
     faceapi: FaceApi = FaceApi(),
     tracking: Tracking = Tracking(),
 ) -> int:
     """Run the seven experiments, print their table and write reports/. What is done is not run again; what was
     interrupted goes on. Exit code: 0 all done, 1 something failed, 2 bad input, 130 interrupted."""
-    hardware, options, choice = machine.hardware, search.options(sweep, time_budget), tracking.choice
+    hardware, options, choice = machine.hardware, search.options(sweep, spending.deadline), tracking.choice
     set_environment(local=hardware.address is None)
     settings = Settings(training.recipe(), faceapi.settings)
     look = Look(log_format, verbose)
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, look.console, fresh=fresh)
-    return _run(steps, sweeps, planner, hardware, choice, look, fresh=fresh)
+    return _run(steps, sweeps, planner, hardware, choice, look, spending, fresh=fresh)
 
 
 def plan(
@@ -87,11 +90,12 @@ def plan(
     training: Training = Training(),
     sweep: SweepSpace = None,
     search: SweepSearch = SweepSearch(),
+    spending: Spending = Spending(),
     faceapi: FaceApi = FaceApi(),
 ) -> None:
-    """Show what run-all would do: on what data, what is done or stale and why, and how long a sweep would take here.
-    Takes those of run-all's options that say what runs."""
-    options = search.options(sweep)
+    """Show what run-all would do: on what data, what is done or stale and why, how long it would take here, and what it
+    would cost. Takes those of run-all's options that say what runs."""
+    options = search.options(sweep, spending.deadline)
     settings = Settings(training.recipe(), faceapi.settings)
     console = Terminal()
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, console, fresh=fresh)
@@ -100,10 +104,14 @@ def plan(
     check_room(todo, planner, Hardware(), console)
     if wants_imagenet(todo):
         say_how_imagenet_comes(console)
+    asked = bool(sweeps) or spending != Spending()
+    outlook = look_ahead(steps, sweeps, planner, Hardware(), measure=asked)
     if sweeps:
-        from orchestrator.cli.estimate_table import print_estimate
-
-        print_estimate(console, steps, sweeps)
+        print_estimate(console, sweeps, planner, outlook)
+    say_hours(outlook, spending, console)
+    if outlook.all.unknown and not asked:
+        say(console, "how long that takes is not known before a first run; --price-per-hour PRICE measures it")
+    check_budget(outlook, spending)
 
 
 def sweep(
@@ -117,13 +125,14 @@ def sweep(
     training: Training = Training(),
     space: Space = "lr",
     search: SweepSearch = SweepSearch(),
-    time_budget: TimeBudget = None,
+    spending: Spending = Spending(),
     machine: Machine = Machine(),
     tracking: Tracking = Tracking(),
 ) -> int:
     """Search around an experiment's defaults, run the best again on new seeds, and say what may be said: better, worse
     or cannot tell. Writes reports/sweeps/. Exit codes as run-all's."""
-    hardware, options, choice = machine.hardware, search.options(space, time_budget, "--space"), tracking.choice
+    hardware, choice = machine.hardware, tracking.choice
+    options = search.options(space, spending.deadline, "--space")
     set_environment(local=hardware.address is None)
     settings = Settings(training.recipe())
     chosen = select(experiments, "sweep")
@@ -132,7 +141,7 @@ def sweep(
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
     look = Look(log_format, verbose)
     planner, _, sweeps = _plan(project.paths, chosen, settings, options, look.console, fixed=False, fresh=fresh)
-    return _run([], sweeps, planner, hardware, choice, look, fresh=fresh)
+    return _run([], sweeps, planner, hardware, choice, look, spending, fresh=fresh)
 
 
 def _plan(
@@ -173,10 +182,14 @@ def _run(
     hardware: Hardware,
     choice: TrackerChoice,
     look: Look,
+    spending: Spending,
     *,
     fresh: bool,
 ) -> int:
     console, todo = look.console, left_to_do(steps, sweeps)
+    outlook = look_ahead(steps, sweeps, planner, hardware, measure=spending.budget is not None)
+    say_hours(outlook, spending, console)
+    check_budget(outlook, spending)
     check_room(todo, planner, hardware, console)
     if wants_imagenet(todo):
         fetch_imagenet(console)
@@ -190,6 +203,7 @@ def _run(
         outcome = run.outcome = run_steps(
             steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload, tracker=run.tracker
         )
+        keep_price(planner.paths, spending.price_per_hour)
         found = _report_sweeps(sweeps, planner, console, alone=not steps)
         failures = {name: failure.message for name, failure in outcome.failures.items()}
         results = write_report(planner.paths, console, failures) if steps else []

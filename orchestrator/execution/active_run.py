@@ -57,17 +57,17 @@ class ActiveRun:
         self.evaluations: dict[str, FaceApiEvaluation] = {}
         self.chosen: list[Trial] = []
         self.allocator = Allocator(cluster, hardware, self._measure, self.shares.file)
-        budgets = [sweep.options.budget for sweep in sweeps if sweep.options.budget is not None]
-        self.deadline = time.monotonic() + min(budgets) if budgets else None
+        deadlines = [sweep.options.deadline for sweep in sweeps if sweep.options.deadline is not None]
+        self.deadline = min(deadlines, default=None)
 
     def _step_of(self, name: str) -> Step:
         return self.evaluations.get(name) or self.notes.steps[name]
 
     def run(self, todo: Sequence[Step]) -> list[Step]:
-        """Run everything. Returns the steps, also those that were chosen on the way, without those out of time."""
+        """Run everything. Returns the steps, also those that were chosen on the way, without those out of budget."""
         self.execute(todo)
         steps = [*todo, *self.chosen, *self.confirm()]
-        return [step for step in steps if step.name not in self.notes.out_of_time]
+        return [step for step in steps if step.name not in self.notes.out_of_budget]
 
     def execute(self, todo: Sequence[Step]) -> None:
         """FaceAPI in a thread, training in this one, since Tune wants the main thread for its signals."""

@@ -12,7 +12,7 @@ from orchestrator.history.place import Place
 from orchestrator.history.store import bring_back, forget_unfinished, make_way
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, TrainingStep, Trial, evaluations, trainings
-from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stopped
+from orchestrator.sweeps.records import BUDGET_SPENT, forget_stopped, note_stopped
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.errors import ExperimentError
 from trainable.run.history import TrialHistory
@@ -26,7 +26,7 @@ class StopNotes(NoEvents):
     def __init__(self) -> None:
         self.steps: dict[str, TrainingStep] = {}
         """The trainings under way, by name. A trial that a search chooses is added when it is chosen."""
-        self.out_of_time: set[str] = set()
+        self.out_of_budget: set[str] = set()
 
     def started(self, name: str) -> None:
         if name in self.steps:
@@ -36,8 +36,8 @@ class StopNotes(NoEvents):
         trial = self.steps[name]
         assert isinstance(trial, Trial)
         note_stopped(trial, why, history)
-        if why == TIME_BUDGET:
-            self.out_of_time.add(name)
+        if why == BUDGET_SPENT:
+            self.out_of_budget.add(name)
 
 
 def clear_place(step: Step, paths: ProjectPaths) -> list[str]:

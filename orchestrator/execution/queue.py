@@ -14,7 +14,7 @@ from typing import Literal
 from orchestrator.execution.allocation import Request
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.sweeps.policies import Policy
-from orchestrator.sweeps.records import TIME_BUDGET
+from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.run.history import TrialHistory
 
 Verdict = Literal["go", "pause", "stop"]
@@ -95,13 +95,13 @@ class TrainingQueue:
         return self._next_trial() or self._choose()
 
     def dropped(self) -> dict[str, str]:
-        """The waiting trials that have no chance or no time left, with the reasons; they end by this call."""
+        """The waiting trials that have no chance or no budget left, with the reasons; they end by this call."""
         found = {}
         for name, state in self._waiting().items():
             if state.entry.fixed or self.draining:
                 continue
             if self.limits.over:
-                found[name] = TIME_BUDGET
+                found[name] = BUDGET_SPENT
             elif self._policy(name).decision(name) == "stop":
                 found[name] = self._policy(name).why(name)
         if self.limits.over:
@@ -125,7 +125,7 @@ class TrainingQueue:
         if state.entry.fixed:
             return "go", ""
         if self.limits.over:
-            return "stop", TIME_BUDGET
+            return "stop", BUDGET_SPENT
         policy = self._policy(name)
         decision = policy.decision(name)
         if decision == "stop":

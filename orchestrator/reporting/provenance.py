@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.planning.price import kept_price
 from orchestrator.planning.settings import Overrides
 from orchestrator.reporting.formats import duration
 from orchestrator.reporting.input_rows import InputRows, read_input
@@ -44,12 +47,14 @@ class Origin:
     """Where one result comes from; texts for the page.
 
     Attributes:
+        cost: at the price of the last run; "" where it was given none.
         recipe: what `recipe.json` of the command has to hold; "" where it needs none.
     """
 
     name: str
     finished: str
     seconds: str
+    cost: str
     device: str
     versions: str
     data: str
@@ -80,13 +85,13 @@ def _counts(tables: Mapping[str, InputRows]) -> list[tuple[str, list[int]]]:
     return [(name, [each[name] for each in counts]) for name in sorted(set().union(*counts))]
 
 
-def origins(items: Sequence[Scored], notes: Notes) -> list[Origin]:
+def origins(paths: ProjectPaths, items: Sequence[Scored], notes: Notes) -> list[Origin]:
     """The origin of each result with a manifest."""
     known = [item for item in items if item.result.present and item.manifest]
-    return list(notes.of_each(known, "the origin", _origin).values())
+    return list(notes.of_each(known, "the origin", partial(_origin, price=kept_price(paths))).values())
 
 
-def _origin(item: Scored) -> Origin:
+def _origin(item: Scored, price: float | None) -> Origin:
     manifest = item.manifest
     stages, processor = manifest.get("seconds_per_stage") or {}, manifest.get("processor") or {}
     of_stages = ", ".join(f"stage {stage} {duration(seconds)}" for stage, seconds in stages.items())
@@ -101,6 +106,7 @@ def _origin(item: Scored) -> Origin:
         name=item.name,
         finished=str(manifest.get("finished", "–")),
         seconds=duration(item.result.seconds) + (f" ({of_stages})" if len(stages) > 1 else ""),
+        cost=_cost(item.result.seconds, price),
         device="; ".join(str(each) for each in machine if each),
         versions=", ".join(versions),
         data=_digests(manifest),
@@ -108,6 +114,13 @@ def _origin(item: Scored) -> Origin:
         command=command,
         recipe=recipe,
     )
+
+
+def _cost(seconds: float | None, price: float | None) -> str:
+    """What a result cost at most: runs that went on side by side shared the price of the machine."""
+    if price is None or seconds is None or not math.isfinite(seconds):
+        return ""
+    return f"at most {seconds / 3600 * price:,.2f}, at {price:,.2f} an hour of the whole machine"
 
 
 def _digests(manifest: Mapping[str, Any]) -> str:

@@ -52,13 +52,18 @@ def to_confirm(sweep: Sweep, planner: Planner, failed: Collection[str] = ()) -> 
     return [step for steps in confirmations(sweep, planner).values() for step in steps if step.to_do]
 
 
+def under_way(sweep: Sweep) -> bool:
+    """Whether some trial was still to run when the sweep was planned."""
+    return bool(sweep.unchosen) or any(member.to_do for member in sweep.members)
+
+
 def remaining(sweeps: Sequence[Sweep], planner: Planner) -> list[str]:
     """What of the sweeps is still to run, in words."""
     trials = sum(trial.to_do for sweep in sweeps for trial in sweep.trials) + sum(sweep.unchosen for sweep in sweeps)
-    under_way = [sweep for sweep in sweeps if sweep.unchosen or any(member.to_do for member in sweep.members)]
-    runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps if sweep not in under_way)
+    open_ones = [sweep for sweep in sweeps if under_way(sweep)]
+    runs = sum(len(to_confirm(sweep, planner)) for sweep in sweeps if not under_way(sweep))
     return [
         *([f"{trials} trial(s) of sweeps"] if trials else []),
         *([f"{runs} run(s) on new seeds"] if runs else []),
-        *(["then the best on new seeds"] if any(sweep.options.confirm for sweep in under_way) else []),
+        *(["then the best on new seeds"] if any(sweep.options.confirm for sweep in open_ones) else []),
     ]

@@ -1,45 +1,59 @@
-"""How much work a sweep is, for `plan --sweep`. No torch."""
+"""How much work is left, and how long it takes: for `plan`, and for a budget. No torch."""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.planning.costs import epoch_costs
-from orchestrator.planning.steps import TrainingStep, Trial
-from orchestrator.sweeps.confirmation import CANDIDATES
+from orchestrator.planning.costs import FORWARD, stage_costs
+from orchestrator.planning.planner import Planner
+from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial
+from orchestrator.sweeps.confirmation import CANDIDATES, to_confirm, under_way
 from orchestrator.sweeps.policies import Halving, rungs
+from orchestrator.sweeps.rates import FACEAPI, TEST, Rates
 from orchestrator.sweeps.sweep import Sweep
+from trainable.run.resumption import checkpoint_notes
 
-START_UP = 10.0
-"""Seconds for Ray and the first trial's imports."""
+ROWS_AT_ONCE = 64
+"""The rows of FaceAPI that one task evaluates; tasks are shared among the CPUs."""
 
 
 @dataclass(frozen=True)
-class Load:
-    """An amount of work.
+class Job:
+    """A training, or some rows of FaceAPI, that is left to do.
 
     Args:
-        images: training steps of one image (see `orchestrator.planning.costs.epoch_costs`).
+        epochs: those that are left; 0 for FaceAPI.
+        costs: by stage, test or FaceAPI (see `orchestrator.sweeps.rates`).
     """
 
-    trials: int = 0
-    epochs: int = 0
-    images: float = 0.0
+    experiment: str
+    epochs: int
+    costs: Mapping[str, float]
 
-    def __add__(self, other: Load) -> Load:
-        return Load(self.trials + other.trials, self.epochs + other.epochs, self.images + other.images)
+
+@dataclass(frozen=True)
+class Expected:
+    """The time that work is expected to take, in seconds.
+
+    Args:
+        clock: until all of it is done.
+        devices: of all runs together, as if one ran after the other.
+        sources: the runs or measurements that it is taken from.
+        unknown: experiments of which nobody knows how fast they go, and which are left out.
+    """
+
+    clock: float
+    devices: float
+    sources: Sequence[str]
+    unknown: Sequence[str]
 
 
 def planned_trials(sweep: Sweep) -> list[Trial]:
     """All trials of a sweep, with the template in the place of each that the search has still to choose."""
     return [*sweep.trials, *([sweep.template] * sweep.unchosen if sweep.template else [])]
-
-
-def sweep_load(sweep: Sweep) -> Load:
-    """The work that is left of a sweep."""
-    return sum((Load(1, ends, _images(trial, ends)) for trial, ends in planned_ends(sweep)), Load())
 
 
 def planned_ends(sweep: Sweep) -> list[tuple[Trial, int]]:
@@ -59,23 +73,92 @@ def planned_ends(sweep: Sweep) -> list[tuple[Trial, int]]:
     return ends
 
 
-def confirmation_load(sweep: Sweep) -> Load:
-    """The work of the confirmations. The default stands for the best configurations, which are not known yet."""
-    runs, epochs = sweep.options.confirm * (1 + CANDIDATES), sweep.default.config.epochs
-    return Load(runs, runs * epochs, runs * _images(sweep.default, epochs))
+def sweep_jobs(sweep: Sweep, planner: Planner) -> list[Job]:
+    """What is left of a sweep's trials. Features of frozen layers are computed once, by the default."""
+    return [_training(trial, planner, end, features=False) for trial, end in planned_ends(sweep)]
 
 
-def fixed_load(steps: Sequence[TrainingStep]) -> Load:
-    """The work of the fixed runs that are to do."""
-    todo = [step for step in steps if step.to_do]
-    loads = [Load(1, step.config.epochs, sum(epoch_costs(step.config, step.rows))) for step in todo]
-    return sum(loads, Load())
+def confirmation_jobs(sweep: Sweep, planner: Planner) -> list[Job]:
+    """What is left of a sweep's confirmations. As long as the best are not known, the default stands for them."""
+    if under_way(sweep):
+        config = sweep.default.config
+        costs = stage_costs(config, sweep.default.rows, features=False) | _test_cost(sweep.default)
+        return [Job(sweep.name, config.epochs, costs)] * (sweep.options.confirm * (1 + CANDIDATES))
+    return [_training(step, planner, features=False) for step in to_confirm(sweep, planner)]
 
 
-def _images(step: TrainingStep, epochs: int) -> float:
-    """The work of a trial's first epochs, without the features that are computed once for all trials of a sweep."""
-    costs = epoch_costs(step.config, step.rows)
-    return sum([costs[1], *costs[1:epochs]]) if len(costs) > 1 else costs[0]
+def fixed_jobs(steps: Iterable[Step], planner: Planner) -> list[Job]:
+    """What is left of the experiments themselves."""
+    jobs = []
+    for step in steps:
+        if step.to_do and isinstance(step, TrainingStep):
+            jobs.append(_training(step, planner))
+        elif step.to_do and isinstance(step, FaceApiEvaluation):
+            whole, rest = divmod(step.rows[0], ROWS_AT_ONCE)
+            parts = [ROWS_AT_ONCE] * whole + [rest] * bool(rest)
+            jobs += [Job(step.name, 0, {FACEAPI: float(rows)}) for rows in parts]
+    return jobs
+
+
+def expected(phases: Iterable[Sequence[Job]], rates: Rates, slots: int, cpus: int) -> Expected:
+    """The time that jobs take; each phase begins when the one before has ended, as confirmations do.
+
+    Args:
+        slots: trainings that run at once.
+        cpus: parts of FaceAPI that run at once where the trainings are on GPUs; otherwise these share their slots.
+    """
+    clock, devices = 0.0, 0.0
+    sources: dict[str, None] = {}
+    unknown: dict[str, None] = {}
+    for phase in phases:
+        trainings: list[float] = []
+        evaluations: list[float] = []
+        for job in phase:
+            found = {kind: rates.of(job.experiment, kind) for kind in job.costs}
+            known = {kind: rate for kind, rate in found.items() if rate is not None}
+            if len(known) < len(found):
+                unknown[job.experiment] = None
+                continue
+            sources.update(dict.fromkeys(rate.source for rate in known.values()))
+            seconds = math.fsum(rate.seconds * job.costs[kind] for kind, rate in known.items())
+            (evaluations if FACEAPI in job.costs else trainings).append(seconds)
+        devices += math.fsum([*trainings, *evaluations])
+        if rates.device == "cpu":
+            clock += clock_seconds([*trainings, *evaluations], slots)
+        else:
+            clock += max(clock_seconds(trainings, slots), clock_seconds(evaluations, cpus))
+    return Expected(clock, devices, tuple(sources), tuple(unknown))
+
+
+def clock_seconds(jobs: Sequence[float], slots: int) -> float:
+    """The time until jobs of so many seconds are done, `slots` of them at once, the longest first (as in the queue)."""
+    if not jobs:
+        return 0.0
+    ends = [0.0] * max(1, min(slots, len(jobs)))
+    for seconds in sorted(jobs, reverse=True):
+        heapq.heapreplace(ends, ends[0] + seconds)
+    return max(ends)
+
+
+def _training(step: TrainingStep, planner: Planner, end: int | None = None, *, features: bool = True) -> Job:
+    """What is left of a training until epoch `end`, or its last."""
+    end, done = step.config.epochs if end is None else end, _epochs_done(step, planner)
+    costs = stage_costs(step.config, step.rows, done, end, features=features)
+    return Job(step.experiment.name, max(0, end - done), costs | (_test_cost(step) if step.tests else {}))
+
+
+def _test_cost(step: TrainingStep) -> dict[str, float]:
+    return {TEST: FORWARD * step.rows[2]}
+
+
+def _epochs_done(step: TrainingStep, planner: Planner) -> int:
+    """The epochs of an interrupted training, which may lie in the history."""
+    if step.status != "interrupted" or step.identity is None:
+        return 0
+    place = planner.place(step)
+    folders = [step.run.checkpoints, *([place.unfinished_entry(step.identity)] if place else [])]
+    notes = [note for folder in folders for note in checkpoint_notes(folder)]
+    return next((int(note["epoch"]) for note in notes if note["identity"] == step.identity), 0)
 
 
 def _last_epoch(trial: Trial, place: int, judged: int, sweep: Sweep) -> int:

@@ -17,7 +17,8 @@ class SweepOptions:
     """What is swept and how.
 
     `num_samples` counts the default configuration; None is 16, and a grid's own size. `confirm` is on how many new
-    seeds the best are run again. `budget` is in seconds. `option` is what named the space, for messages.
+    seeds the best are run again. `deadline`, of `time.monotonic`, is when the budget is spent. `option` is what
+    named the space, for messages.
     """
 
     space: str = "lr"
@@ -25,7 +26,7 @@ class SweepOptions:
     search: str = "sobol"
     scheduler: str = "halving"
     confirm: int = 5
-    budget: float | None = None
+    deadline: float | None = None
     option: str = "--space"
 
     def __post_init__(self) -> None:
@@ -41,8 +42,6 @@ class SweepOptions:
             raise ConfigError(f"--num-samples must be at least 2 (the default is one of them), not {self.num_samples}")
         if self.confirm < 0 or self.confirm == 1:
             raise ConfigError(f"--confirm must be 0, or at least 2 seeds, not {self.confirm}")
-        if self.budget is not None and not self.budget > 0:
-            raise ConfigError(f"--time-budget must be more than 0, not {self.budget:g}")
 
     @property
     def where(self) -> str:

@@ -21,7 +21,7 @@ from trainable.base.files import read_json, write_json
 from trainable.run.history import TrialHistory
 from trainable.run.resumption import find_checkpoint
 
-TIME_BUDGET = "time budget"
+BUDGET_SPENT = "budget spent"
 """Why a trial was stopped that a later command may continue."""
 
 
@@ -80,7 +80,7 @@ def policy_of(sweep: Sweep, planner: Planner, make_policy: MakePolicy) -> Policy
 
 
 def note_stopped(trial: Trial, why: str, history: TrialHistory | None) -> None:
-    """Remember why a trial was stopped. One that ran out of time keeps its checkpoint, to be continued later.
+    """Remember why a trial was stopped. One that ran out of budget keeps its checkpoint, to be continued later.
 
     Args:
         history: the trial's epochs; None where the trial was not started in this command, whose record then stays.
@@ -91,7 +91,7 @@ def note_stopped(trial: Trial, why: str, history: TrialHistory | None) -> None:
         values = {**TrialHistory.from_json(known).to_json(), "total_seconds": known.get("total_seconds")}
     else:
         values = history.to_json()
-    final = why != TIME_BUDGET
+    final = why != BUDGET_SPENT
     run.out.mkdir(parents=True, exist_ok=True)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(run.stopped, {"identity": trial.identity, "why": why, "final": final, **values, "finished": finished})

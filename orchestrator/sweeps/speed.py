@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trainable.base.errors import ConfigError
@@ -30,24 +32,44 @@ class Speed:
     device: str
 
 
+def known_speed(batch: int) -> Speed | None:
+    """The speed of this machine, where it has been measured."""
+    known = read_json(_file())
+    with suppress(KeyError, TypeError):  # never measured, or noted by somebody else
+        return Speed(**known[_key(batch)])  # type: ignore[index]
+    return None
+
+
 def measured(batch: int) -> Speed:
     """The speed of this machine, measured once and remembered in its cache.
 
     Raises:
         ConfigError: the measuring process failed; with its last line.
     """
-    batch = min(batch, SAMPLE)
-    cpus = usable_cpus()
-    path, key = cache_root() / "speed.json", f"{batch} images, {cpus} CPUs"
-    known = read_json(path)
+    found = known_speed(batch)
+    if found is not None:
+        return found
+    values, known = _measure(min(batch, SAMPLE), usable_cpus()), read_json(_file())
     known = known if isinstance(known, dict) else {}
-    with suppress(KeyError, TypeError):  # never measured, or noted by somebody else
-        return Speed(**known[key])
-    known[key] = _measure(batch, cpus)
     with suppress(OSError):  # where nothing can be kept, it is measured every time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, known)
-    return Speed(**known[key])
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_json(_file(), {**known, _key(batch): values})
+    return Speed(**values)
+
+
+def gpus_here() -> int:
+    """How many GPUs there are, at least 1: for a machine on which a GPU has trained. It asks no driver, which may take
+    seconds."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return max(1, len(visible.split(",")) if visible else len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def _file() -> Path:
+    return cache_root() / "speed.json"
+
+
+def _key(batch: int) -> str:
+    return f"{min(batch, SAMPLE)} images, {usable_cpus()} CPUs"
 
 
 def _measure(batch: int, cpus: int) -> dict[str, Any]:

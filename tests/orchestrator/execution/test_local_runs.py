@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
@@ -319,6 +320,23 @@ def test_the_budget_never_ends_fixed_runs(run_project: Project) -> None:
     ends = dict(run_project.view.ended)
     assert ends.pop("probe_M1") == "done"
     assert set(ends.values()) == {BUDGET_SPENT}
+
+
+def test_a_sweep_ends_at_the_epoch_in_which_its_budget_is_spent(
+    run_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is set by hand: it goes on an hour in the 25th epoch of the command, whose budget is a minute."""
+    clock = [0.0]
+    for module in ("active_run", "entries"):
+        monkeypatch.setattr(f"orchestrator.execution.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    run_project.script.on_epoch = after(25, lambda: clock.append(clock.pop() + 3600))
+    options = SweepOptions(num_samples=6, confirm=2, scheduler="none", deadline=60.0)
+    assert run_project.run("finetune_M1", options=options, fixed=False).exit_code == 0
+    trained, ends = len(run_project.script.log), dict(run_project.view.ended)
+    assert 25 <= trained <= 26, "on two CPUs one more epoch was in hand"
+    assert sorted(ends.values()) == [BUDGET_SPENT] * 4 + ["done"] * 2
+    assert run_project.run("finetune_M1", options=replace(options, deadline=None), fixed=False).exit_code == 0
+    assert len(run_project.script.log) == len(set(run_project.script.log)) == EPOCHS * (6 + 3 * 2)
 
 
 def test_fresh_forgets_trials_confirmations_and_choices(run_project: Project) -> None:

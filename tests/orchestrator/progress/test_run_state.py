@@ -11,7 +11,7 @@ from work import EVERYTHING, Clock, confirmation, epoch_row, histories, run, sta
 
 from orchestrator.progress.event import Event
 from orchestrator.progress.state import DECODING, RunState
-from orchestrator.sweeps.estimate import sweep_load
+from orchestrator.sweeps.estimate import sweep_jobs
 
 TITLES = [
     "faceapi_M1", "faceapi_M2", "probe_M1", "finetune_M1", "probe_M2", "finetune_M2", "finetune_K7",
@@ -65,11 +65,13 @@ def test_a_trial_that_pauses_does_not_run() -> None:
 
 
 def test_a_sweep_expects_as_many_epochs_as_its_plan_says(shared_project: Path) -> None:
-    sweep = sweep_of(planner(shared_project, epochs=30), "finetune_M1", num_samples=17, confirm=2)
+    ours = planner(shared_project, epochs=30)
+    sweep = sweep_of(ours, "finetune_M1", num_samples=17, confirm=2)
     state = RunState([sweep])
     state.add(sweep.trials)
     trials, seeds = state.rows(0.0)
-    assert (trials.name, trials.done, trials.total) == ("finetune_M1 sweep", 0, sweep_load(sweep).epochs)
+    expected = sum(job.epochs for job in sweep_jobs(sweep, ours))
+    assert (trials.name, trials.done, trials.total) == ("finetune_M1 sweep", 0, expected)
     assert (seeds.name, seeds.trials, seeds.total) == ("finetune_M1 seeds", (0, 6, 0), 6 * 30)
 
 

@@ -14,7 +14,7 @@ from orchestrator.planning.steps import Trial
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.policies import make_policy
-from orchestrator.sweeps.records import TIME_BUDGET, forget_stopped, note_stopped, policy_of, trial_record
+from orchestrator.sweeps.records import BUDGET_SPENT, forget_stopped, note_stopped, policy_of, trial_record
 from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.files import write_json
@@ -49,7 +49,7 @@ def save_epochs(trial: Trial, history: TrialHistory) -> None:
     write_json(note, {"identity": trial.identity, "epoch": len(history), **history.to_json()})
 
 
-@pytest.mark.parametrize("why", [TIME_BUDGET, "not among the best 2 of 3 in stage 1, epoch 1"])
+@pytest.mark.parametrize("why", [BUDGET_SPENT, "not among the best 2 of 3 in stage 1, epoch 1"])
 @pytest.mark.parametrize("stopped_before", [False, True])
 def test_a_trial_that_did_not_start_again_keeps_what_it_has_shown(
     planner: Planner, why: str, stopped_before: bool
@@ -58,7 +58,7 @@ def test_a_trial_that_did_not_start_again_keeps_what_it_has_shown(
     trial = a_trial(planner)
     save_epochs(trial, SHOWN)
     if stopped_before:
-        note_stopped(trial, TIME_BUDGET, SHOWN)
+        note_stopped(trial, BUDGET_SPENT, SHOWN)
     note_stopped(trial, why, None)
     found = trial_record(trial, planner)
     assert (found.history, found.seconds, found.why) == (SHOWN, 1.5, why)
@@ -66,7 +66,7 @@ def test_a_trial_that_did_not_start_again_keeps_what_it_has_shown(
 
 def test_a_trial_that_goes_on_is_as_far_as_its_checkpoint(planner: Planner) -> None:
     trial = a_trial(planner)
-    note_stopped(trial, TIME_BUDGET, SHOWN)
+    note_stopped(trial, BUDGET_SPENT, SHOWN)
     forget_stopped(trial)
     save_epochs(trial, TrialHistory((0.25, 0.5, 0.75), (1, 1, 1)))
     found = trial_record(trial, planner)
@@ -76,7 +76,7 @@ def test_a_trial_that_goes_on_is_as_far_as_its_checkpoint(planner: Planner) -> N
 def test_a_trial_stopped_for_time_may_go_on(planner: Planner) -> None:
     """Its checkpoint stays; that of a trial which was stopped for good does not."""
     trial = a_trial(planner)
-    for why, kept in ((TIME_BUDGET, True), ("not among the best", False)):
+    for why, kept in ((BUDGET_SPENT, True), ("not among the best", False)):
         save_epochs(trial, SHOWN)
         note_stopped(trial, why, SHOWN)
         assert trial.run.checkpoint_note.exists() == kept
