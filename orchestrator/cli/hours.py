@@ -16,7 +16,7 @@ from orchestrator.planning.steps import Step, trainings
 from orchestrator.progress.pace import Left
 from orchestrator.sweeps.estimate import Expected, Job, confirmation_jobs, expected, fixed_jobs, sweep_jobs
 from orchestrator.sweeps.rates import Rates, known_rates
-from orchestrator.sweeps.speed import gpus_here, known_speed, measured
+from orchestrator.sweeps.speed import Speed, gpus_here, known_speed, measured
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.errors import ConfigError
 from trainable.base.limits import usable_cpus
@@ -39,6 +39,12 @@ class Outlook:
     slots: int
 
     @property
+    def lacks_speed(self) -> bool:
+        """Whether nobody knows how fast some training goes; FaceAPI's speed is known once it has run."""
+        jobs = (*self.fixed, *self.trials, *self.confirmations)
+        return any(job.epochs and self.rates.of(job.experiment, kind) is None for job in jobs for kind in job.costs)
+
+    @property
     def all(self) -> Expected:
         return self.of([*self.fixed, *self.trials], self.confirmations)
 
@@ -47,7 +53,13 @@ class Outlook:
 
 
 def look_ahead(
-    steps: Sequence[Step], sweeps: Sequence[Sweep], planner: Planner, hardware: Hardware, *, measure: bool
+    steps: Sequence[Step],
+    sweeps: Sequence[Sweep],
+    planner: Planner,
+    hardware: Hardware,
+    console: Console,
+    *,
+    measure: bool,
 ) -> Outlook:
     """The outlook of a command.
 
@@ -58,12 +70,17 @@ def look_ahead(
     trials = [job for sweep in sweeps for job in sweep_jobs(sweep, planner)]
     confirmations = [job for sweep in sweeps for job in confirmation_jobs(sweep, planner)]
     configs = [step.config for step in trainings(steps) if step.to_do] + [sweep.default.config for sweep in sweeps]
-    batch = max((config.batch for config in configs), default=None)
-    rates = known_rates(planner.paths, known_speed(batch) if batch else None, hardware.device)
-    lacking = expected([fixed, trials, confirmations], rates, 1, 1).unknown
-    if measure and batch and rates.speed is None and any(not name.startswith("faceapi") for name in lacking):
-        rates = known_rates(planner.paths, measured(batch), hardware.device)
-    return Outlook(fixed, trials, confirmations, rates, _slots(rates, hardware))
+    batch = max((config.batch for config in configs), default=1)
+
+    def outlook(speed: Speed | None) -> Outlook:
+        rates = known_rates(planner.paths, speed, hardware.device)
+        return Outlook(fixed, trials, confirmations, rates, _slots(rates, hardware))
+
+    found = outlook(known_speed(batch))
+    if measure and found.lacks_speed:
+        say(console, "measuring how fast this machine trains")
+        found = outlook(measured(batch))
+    return found
 
 
 def say_hours(outlook: Outlook, spending: Spending, console: Console) -> None:
@@ -89,7 +106,7 @@ def check_budget(outlook: Outlook, spending: Spending) -> None:
     if budget is None or needed.clock <= budget.seconds:
         return
     limit = f"--budget {budget.said}"
-    if budget.said.strip().replace(".", "").isdecimal():
+    if budget.is_money:
         limit += f" ({_time(budget.seconds)} at {spending.price_per_hour:,.2f} an hour)"
     need = _time(needed.clock) if spending.price_per_hour is None else _cost(needed.clock, spending)
     raise ConfigError(

@@ -105,11 +105,11 @@ def plan(
     if wants_imagenet(todo):
         say_how_imagenet_comes(console)
     asked = bool(sweeps) or spending != Spending()
-    outlook = look_ahead(steps, sweeps, planner, Hardware(), measure=asked)
+    outlook = look_ahead(steps, sweeps, planner, Hardware(), console, measure=asked)
     if sweeps:
         print_estimate(console, sweeps, planner, outlook)
     say_hours(outlook, spending, console)
-    if outlook.all.unknown and not asked:
+    if outlook.lacks_speed:
         say(console, "how long that takes is not known before a first run; --price-per-hour PRICE measures it")
     check_budget(outlook, spending)
 
@@ -187,7 +187,7 @@ def _run(
     fresh: bool,
 ) -> int:
     console, todo = look.console, left_to_do(steps, sweeps)
-    outlook = look_ahead(steps, sweeps, planner, hardware, measure=spending.budget is not None)
+    outlook = look_ahead(steps, sweeps, planner, hardware, console, measure=spending.budget is not None)
     say_hours(outlook, spending, console)
     check_budget(outlook, spending)
     check_room(todo, planner, hardware, console)

@@ -23,10 +23,12 @@ class Budget:
     Args:
         said: as it was given.
         seconds: on the clock, from the command's start on.
+        is_money: it was given as an amount, which the price has made a time.
     """
 
     said: str
     seconds: float
+    is_money: bool
 
 
 @Parameter(name="*", group=BUDGET)
@@ -72,6 +74,7 @@ class Spending:
         if said is None:
             return None
         seconds = _seconds(said)
+        is_money = seconds is None
         if seconds is None:
             money = _money(said)
             if price is None:
@@ -81,7 +84,7 @@ class Spending:
             seconds = 3600 * money / price
         if not 0 < seconds < math.inf:
             raise ConfigError(f"--budget {said}: must be more than 0")
-        return Budget(said, seconds)
+        return Budget(said, seconds, is_money)
 
 
 def _seconds(text: str) -> float | None:

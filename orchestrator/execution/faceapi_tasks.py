@@ -23,6 +23,7 @@ from orchestrator.execution.earlier_evaluations import keep_earlier
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
+from orchestrator.planning.costs import ROWS_PER_SHARD
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.errors import Failure, TooManyCorrupt
@@ -32,8 +33,6 @@ from trainable.data.tables import ImageTable
 from trainable.feed.corrupt import check_corrupt
 from trainable.run.manifest import artifact_digests, environment
 
-ROWS_PER_SHARD = 64
-"""Fixed, so that the shards of an interrupted run fit the next one whatever its cluster is."""
 POLL_SECONDS = 0.5
 _UNREADABLE = "unreadable: "
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.planning.costs import FORWARD, stage_costs
+from orchestrator.planning.costs import FORWARD, ROWS_PER_SHARD, stage_costs
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial
 from orchestrator.sweeps.confirmation import CANDIDATES, to_confirm, under_way
@@ -15,9 +15,6 @@ from orchestrator.sweeps.policies import Halving, rungs
 from orchestrator.sweeps.rates import FACEAPI, TEST, Rates
 from orchestrator.sweeps.sweep import Sweep
 from trainable.run.resumption import checkpoint_notes
-
-ROWS_AT_ONCE = 64
-"""The rows of FaceAPI that one task evaluates; tasks are shared among the CPUs."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,8 @@ def fixed_jobs(steps: Iterable[Step], planner: Planner) -> list[Job]:
         if step.to_do and isinstance(step, TrainingStep):
             jobs.append(_training(step, planner))
         elif step.to_do and isinstance(step, FaceApiEvaluation):
-            whole, rest = divmod(step.rows[0], ROWS_AT_ONCE)
-            parts = [ROWS_AT_ONCE] * whole + [rest] * bool(rest)
+            whole, rest = divmod(step.rows[0], ROWS_PER_SHARD)
+            parts = [ROWS_PER_SHARD] * whole + [rest] * bool(rest)
             jobs += [Job(step.name, 0, {FACEAPI: float(rows)}) for rows in parts]
     return jobs
 
