@@ -39,14 +39,14 @@ class Spending:
     price_per_hour: Annotated[
         float | None,
         option(
-            "Price of the whole machine or cluster, in any currency.", metavar="PRICE", allow_leading_hyphen=True
+            "Price of the whole machine or cluster, any currency.", metavar="PRICE", allow_leading_hyphen=True
         ),  # a price below 0 is refused as a price
     ] = None
     budget: Annotated[
         str | None,
         option(
-            "3h, 90m or 1h30m; or money, such as 20, by the price. Runs that need more are refused; a sweep ends then.",
-            metavar="TIME",
+            "Time (3h, 90m) or money (20). Experiments that need more are refused; a sweep ends when it is spent.",
+            metavar="LIMIT",
             allow_leading_hyphen=True,
         ),
     ] = None
