@@ -14,9 +14,13 @@ from orchestrator.statistics.comparison import PairedComparison
 from orchestrator.statistics.detection import Answers, DetectorComparison, compare_with_detector
 from orchestrator.statistics.joining import FaceRows
 from orchestrator.statistics.values import LEVEL
+from trainable.base.text import one_line
 
 CONTEST_LEVEL = 1 - (1 - LEVEL) / 2
 """Of the intervals: either of a split's two candidates may turn out to be the better one (Bonferroni)."""
+
+_LONGEST = 160
+"""Characters of a failure's message, whose rest is in the table's notes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def make_contests(items: Sequence[Scored], notes: Notes) -> list[Contest]:
 def _contest(baseline: Scored, candidate: Scored) -> Contest:
     for item in (candidate, baseline):
         if not item.result.present:
-            return Contest(baseline, candidate, problem=_missing(item))
+            return Contest(baseline, candidate, problem=why_missing(item))
     if candidate.inputs is None or baseline.inputs is None:
         problems = dict.fromkeys(filter(None, (candidate.inputs_problem, baseline.inputs_problem)))
         return Contest(baseline, candidate, problem="; ".join(problems))
@@ -88,8 +92,9 @@ def _answers(item: Scored, names: Mapping[str, str | None]) -> Answers:
     return Answers(FaceRows(rows["path"].tolist(), labels, inputs.boxes if inputs else None), answers)
 
 
-def _missing(item: Scored) -> str:
-    return "; ".join(item.result.notes) or "not run yet"
+def why_missing(item: Scored) -> str:
+    """Why an experiment has no result, half a sentence for the first screen."""
+    return one_line("; ".join(item.result.notes), _LONGEST).rstrip(".") or "not run yet"
 
 
 def make_answers(items: Sequence[Scored], contests: Sequence[Contest]) -> list[str]:
@@ -106,6 +111,6 @@ def make_answers(items: Sequence[Scored], contests: Sequence[Contest]) -> list[s
             for c in contests
             if c.baseline is baseline
         ]
-        missing = "" if baseline.result.present else _missing(baseline)
+        missing = "" if baseline.result.present else why_missing(baseline)
         found.append(answer(Question(baseline.result.experiment.split, "FaceAPI", candidates, missing)))
     return found

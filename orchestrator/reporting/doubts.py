@@ -14,9 +14,9 @@ _RECIPE = ("epochs", "batch", "lr_head", "lr_backbone")
 
 def own_doubts(item: Scored) -> list[str]:
     """What to distrust of one result, each in a few words; they stand in its row of the table."""
+    said = ["failed"] if _has_failed(item) else []
     if not item.result.present:
-        return []
-    said = []
+        return said
     if item.whole is not None and item.whole.answered == 1 and item.result.rows["true"].nunique() > 1:
         said.append("one answer only")
     if item.result.n is not None and item.result.n < FEW_ROWS:
@@ -42,7 +42,17 @@ def differs_from_runbook(item: Scored) -> list[str]:
 def all_doubts(items: Sequence[Scored]) -> list[str]:
     """Sentences for the top of the page, the gravest first."""
     present = [item for item in items if item.result.present]
-    return [*_useless(present), *_stale(present), *_few(present), *_mixed(present), *_single_seed(present)]
+    of_results = (_useless, _stale, _few, _mixed, _single_seed)
+    return [*_failed(items), *(said for doubt in of_results for said in doubt(present))]
+
+
+def _has_failed(item: Scored) -> bool:
+    return any(note.startswith("failed: ") for note in item.result.notes)
+
+
+def _failed(items: Sequence[Scored]) -> list[str]:
+    found = [item.name for item in items if _has_failed(item)]
+    return [f"{', '.join(found)}: failed in the last run; the notes in the table say why."] if found else []
 
 
 def _useless(items: Sequence[Scored]) -> list[str]:
@@ -54,10 +64,15 @@ def _useless(items: Sequence[Scored]) -> list[str]:
 
 
 def _stale(items: Sequence[Scored]) -> list[str]:
-    found = [item for item in items if item.stale]
-    if not found:
-        return []
-    return [f"{_listed(found, items)}: stale, the test CSV has other rows today than the result. Run run-all again."]
+    """One sentence for all results whose CSVs have changed in the same way."""
+    alike: dict[tuple[str, ...], list[Scored]] = {}
+    for item in items:
+        alike.setdefault(item.changed, []).append(item)
+    return [
+        f"{_listed(found, items)}: stale, not made from today's CSVs ({', '.join(changed)}). Run run-all again."
+        for changed, found in alike.items()
+        if changed
+    ]
 
 
 def _few(items: Sequence[Scored]) -> list[str]:

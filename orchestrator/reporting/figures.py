@@ -86,7 +86,7 @@ def dots(
     found = [(each.value, *ends(each)) for each in estimates]
     return {
         "type": "scatter", "mode": "markers", "name": plain(name), "x": [value for value, *_ in found], "y": [*places],
-        "marker": {"color": color, "size": 9, **marker},
+        "marker": {"color": color, "size": 9, **marker}, "cliponaxis": False,
         "error_x": {
             "type": "data", "symmetric": False, "color": color, "thickness": 1.5, "width": 4,
             "array": [0 if high is None else high - value for value, _, high in found],

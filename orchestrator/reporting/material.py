@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from orchestrator.planning.paths import ProjectPaths
+from orchestrator.reporting.changed_inputs import TodaysInputs
 from orchestrator.reporting.formats import METHODS
 from orchestrator.reporting.input_rows import InputRows, read_input
 from orchestrator.reporting.results import Result
@@ -28,7 +29,7 @@ class Scored:
         manifest: of the run; empty where there is none.
         inputs: the test CSV as it is today, if it has the rows of the result; None otherwise.
         inputs_problem: why `inputs` is None, in a sentence without a full stop; "" where it is not.
-        stale: whether the test CSV has other rows today than the result.
+        changed: what is other in its CSVs today than when it was made, such as "test_M1.csv has other rows".
         whole: the scores on all test rows; None without a result or a row. Rows that FaceAPI did not match are wrong.
         matched: the scores of FaceAPI on the rows that it matched; None for the others.
     """
@@ -37,9 +38,14 @@ class Scored:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     inputs: InputRows | None = None
     inputs_problem: str = ""
-    stale: bool = False
+    changed: tuple[str, ...] = ()
     whole: Evaluation | None = None
     matched: Evaluation | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether `run-all` would make it again because of its CSVs."""
+        return bool(self.changed)
 
     @property
     def name(self) -> str:
@@ -99,17 +105,29 @@ class Notes:
 
 def score_results(paths: ProjectPaths, results: Sequence[Result], notes: Notes) -> list[Scored]:
     """Add to each result what the page needs of it; results without files stay without."""
-    found = []
+    found, today = [], TodaysInputs(paths)
     for result in results:
         scored = Scored(result)
         with notes.guarding(scored.name):
             scored = _scored(paths, result) if result.present else scored
+        with notes.guarding(f"whether {scored.name} is stale"):
+            scored = replace(scored, changed=_changed(scored, today))
         found.append(scored)
     return found
 
 
+def _changed(item: Scored, today: TodaysInputs) -> tuple[str, ...]:
+    if not item.result.present:
+        return ()
+    changed = today.changed(item.result.experiment, item.manifest)
+    test = changed.pop("test", None)
+    of_test = (f"{test.name} has other labels or boxes",) if test else ()
+    return (*(f"{csv.name} has changed" for csv in changed.values()), *(item.changed or of_test))
+
+
 def _scored(paths: ProjectPaths, result: Result) -> Scored:
-    experiment, problem, stale, inputs = result.experiment, "", False, None
+    experiment, problem, inputs = result.experiment, "", None
+    changed: tuple[str, ...] = ()
     manifest = read_json(paths.manifest(experiment))
     split = experiment.split
     csv = paths.training_csvs(split)["test"] if experiment.trains else paths.faceapi_csv(split)
@@ -118,8 +136,9 @@ def _scored(paths: ProjectPaths, result: Result) -> Scored:
     except ExperimentError as error:
         problem = str(error)
     if inputs and not inputs.has_rows(result.rows["path"].tolist()):
-        inputs, stale, problem = None, True, f"{csv.name} has other rows today than the result"
-    scored = Scored(result, manifest if isinstance(manifest, dict) else {}, inputs, problem, stale)
+        inputs, problem = None, f"{csv.name} has other rows today than the result"
+        changed = (f"{csv.name} has other rows",)
+    scored = Scored(result, manifest if isinstance(manifest, dict) else {}, inputs, problem, changed)
     if not len(result.rows):
         return scored
     true, predicted = (numbered(result.rows[name].tolist(), scored.classes) for name in ("true", "pred"))
@@ -129,4 +148,4 @@ def _scored(paths: ProjectPaths, result: Result) -> Scored:
     if not experiment.trains and kept.any():
         groups = None if persons is None else persons[kept]
         matched = evaluate(true[kept], predicted[kept], scored.classes, groups)
-    return Scored(result, scored.manifest, inputs, problem, stale, whole, matched)
+    return Scored(result, scored.manifest, inputs, problem, changed, whole, matched)

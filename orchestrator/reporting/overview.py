@@ -66,7 +66,6 @@ def intervals_figure(items: Sequence[Scored], guesses: Mapping[str, References])
     layout = {
         "xaxis": {**SCORE_AXIS, "title": {"text": "score on the test set"}},
         "yaxis": named_places(item.name for item in shown),
-        "legend": {"orientation": "h", "y": -0.2 if len(shown) > 3 else -0.35},
         "shapes": [_band(place) for place in range(0, len(shown), 2)],
     }
     title = "All methods with 95 % intervals"

@@ -73,16 +73,17 @@ def make_panels(paths: ProjectPaths, items: Sequence[Scored], notes: Notes) -> l
 
 def _classes_figure(item: Scored, scores: Evaluation) -> Figure:
     names = [each.name for each in scores.per_class]
-    measures = [("precision", COLORS[3], 0.25), ("recall", COLORS[1], 0.0), ("f1", COLORS[0], -0.25)]
+    measures = [("precision", COLORS[3], 0.25), ("recall", COLORS[1], 0.0), ("F1", COLORS[0], -0.25)]
+    estimates = {name: [getattr(each, name.lower()) for each in scores.per_class] for name, *_ in measures}
     traces = [
-        dots(name, [place + shift for place in range(len(names))], [getattr(c, name) for c in scores.per_class], color)
+        dots(name, [place + shift for place in range(len(names))], estimates[name], color)
         for name, color, shift in measures
     ]
     rows = [
         (each.name, name, value.value, *ends(value), each.support)
         for each in scores.per_class
         for name, *_ in measures
-        for value in [getattr(each, name)]
+        for value in [getattr(each, name.lower())]
     ]
     layout = {"xaxis": SCORE_AXIS, "yaxis": named_places(names)}
     title = f"{item.name}: each class with 95 % intervals"

@@ -145,11 +145,13 @@ def parallel_figure(name: str, parameters: Sequence[str], trials: pd.DataFrame) 
     if len(axes) < 3:
         return None
     scores = shown[SCORE].astype(float).tolist()
-    dimensions = [*axes, {"label": "macro-F1", "values": scores}]
+    marks = (min(scores), (min(scores) + max(scores)) / 2, max(scores))
+    score_axis = {"label": "macro-F1", "values": scores, "tickvals": [*marks], "ticktext": [f"{m:.2f}" for m in marks]}
+    dimensions = [*axes, score_axis]
     trace = {"type": "parcoords", "dimensions": dimensions, "labelangle": -20, "labelside": "bottom",
              "line": {"color": scores, "colorscale": [[0, FAINT], [1, COLORS[1]]]}}  # fmt: skip
     rows = shown[["trial", *parameters, SCORE]].to_numpy().tolist()
-    layout = {"margin": {"l": 60, "r": 40, "t": 20, "b": 70}}
+    layout = {"margin": {"l": 60, "r": 50, "t": 20, "b": 70}}
     title = f"{name}: all parameters; draw along an axis to choose trials"
     return Figure(_id(name, "parallel"), title, [trace], ("trial", *parameters, SCORE), rows, layout, height=340)
 

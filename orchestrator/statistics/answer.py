@@ -84,7 +84,7 @@ def answer(question: Question) -> str:
         if each.comparison and each.comparison.all_rows
     ]
     if question.baseline_missing or not findings:
-        return f"On {question.split} nothing can be compared: {_obstacle(question)}."
+        return f"On {question.split}, nothing can be compared: {_obstacle(question)}."
     order = (Verdict.BETTER, Verdict.NO_DIFFERENCE, Verdict.CANNOT_TELL, Verdict.WORSE)
     best = min(findings, key=lambda each: (order.index(each.verdict), -each.difference.difference.value))
     remarks = [
@@ -94,7 +94,7 @@ def answer(question: Question) -> str:
         *_doubts(best),
     ]
     second = "; ".join(remarks[:REMARKS])
-    return f"On {question.split} {_verdict(best, question.baseline)}." + (f" {_capital(second)}." if second else "")
+    return f"On {question.split}, {_verdict(best, question.baseline)}." + (f" {_capital(second)}." if second else "")
 
 
 def _obstacle(question: Question) -> str:
@@ -114,10 +114,11 @@ def _verdict(best: _Finding, baseline: str) -> str:
     """What the comparison says, with its figures."""
     name, difference, rows = best.candidate.name, best.difference, _rows(best)
     if difference.identical:
-        return f"{baseline} and {name} gave the same answer on {rows}"
+        return f"{baseline} and {name} gave identical answers on {rows}"
     figures, interval = f"{_figures(best)} on {rows}", difference.difference.interval
     if not isinstance(interval, Interval):
-        return f"it cannot be told whether {name} is better than {baseline} ({figures}): {interval.reason}"
+        why = f"too few data, {interval.reason}"
+        return f"it cannot be told whether {name} is better than {baseline} ({figures}): {why}"
     sure = f"{100 * interval.level:.4g} % interval {interval.low:+.3f} to {interval.high:+.3f}"
     figures = f"{figures}, a difference of {difference.difference.value:+.3f} ({sure})"
     if best.verdict is Verdict.NO_DIFFERENCE:
@@ -185,12 +186,13 @@ def _doubts(best: _Finding) -> list[str]:
     """What makes the comparison itself doubtful."""
     said, compared, comparison = [], best.compared, best.candidate.comparison
     if best.candidate.answered == 1:
-        said.append(f"{best.candidate.name} gives the same answer to every row")
+        said.append(f"{best.candidate.name} answers every row with the same class")
     if comparison and not comparison.join.complete:
         said.append(comparison.join.statement().rstrip("."))
     absent = [name for name, rows in compared.support.items() if not rows]
     if absent:
-        said.append(f"no row is of the class {_listed(absent)}, so macro-F1 is lower than it could be")
+        so = "macro-F1 is lower than it could be" if best.score == MAIN_SCORE else "accuracy is compared, not macro-F1"
+        said.append(f"no row is of the class {_listed(absent)}, so {so}")
     elif best.score != MAIN_SCORE:
         said.append(f"macro-F1 is not compared because of too few data: {compared.scores[MAIN_SCORE].reason}")
     if compared.n < FEW_ROWS and best.verdict is not Verdict.CANNOT_TELL:

@@ -72,7 +72,7 @@ def items(root: Path) -> dict[str, Scored]:
 
 def test_the_answer_comes_first_and_the_comparison_is_on_the_same_faces(root: Path) -> None:
     text, page = made(root)
-    assert "On M1 MobileNet finetune is better than FaceAPI" in text[: text.index("<h2>Results")]
+    assert "On M1, MobileNet finetune is better than FaceAPI" in text[: text.index("<h2>Results")]
     assert "For the browser there is no model yet" in text
     everywhere, matched = page.named["contests"][1:]
     assert [everywhere[:3], matched[:3]] == [["M1 Finetune", "all rows", "120"], ["M1 Finetune", "matched faces", "80"]]
@@ -224,3 +224,14 @@ def test_the_command_of_a_result(root: Path) -> None:
         "python -m orchestrator run-all --only finetune_M1 --epochs 3 --weights '내 가중치.pt' --config recipe.json"
     )
     assert json.loads(recipe) == {"lr_head": 0.01}
+
+
+def test_a_failure_is_on_the_first_screen_and_its_message_is_cut(root: Path) -> None:
+    paths = ProjectPaths(root, root)
+    write_reports(paths, collect(paths, {"probe_M1": "메모리가 모자랍니다. " * 30}))
+    text = html.unescape(paths.index.read_text(encoding="utf-8"))
+    first, rest = text[: text.index("<h2>Results")], text[text.index("<h2>Results") :]
+    assert "<li>M1 Probe: failed in the last run; the notes in the table say why.</li>" in first
+    assert "MobileNet probe has no result (failed: 메모리가 모자랍니다. " in first
+    assert first.count("메모리가") < 15 < rest.count("메모리가")
+    assert Page(paths.index).named["summary"][2][6] == "failed"

@@ -69,7 +69,7 @@ def test_the_page_of_many_pairs_is_no_larger(tmp_path: Path) -> None:
 def test_the_same_answers(tmp_path: Path) -> None:
     pair = compare_sources(write(tmp_path, "가", range(9)), write(tmp_path, "나", range(9)))
     text, page = text_of(tmp_path, [("가", pair)])
-    assert "A and B gave the same answer on all 140 rows." in text
+    assert "A and B gave identical answers on all 140 rows." in text
     assert "pair-0-classes" not in page.named
     assert "0 of 140 test rows." in text
 
