@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from by_hand import write_json
 from hypothesis import given
 from hypothesis import strategies as st
-from planned import planner, sweep_of
+from planned import planner
+from work import trial
 
 from orchestrator.planning.costs import stage_costs
 from orchestrator.planning.paths import ProjectPaths
-from orchestrator.planning.planner import Planner
 from orchestrator.sweeps.estimate import (
     Expected,
     Job,
@@ -25,10 +26,13 @@ from orchestrator.sweeps.estimate import (
     fixed_jobs,
     sweep_jobs,
 )
+from orchestrator.sweeps.options import SweepOptions
 from orchestrator.sweeps.rates import FACEAPI, FinishedRun, Rates, known_rates
 from orchestrator.sweeps.speed import Speed
+from orchestrator.sweeps.sweep import Sweep
 from search_spaces.runbook import EXPERIMENTS
 from trainable.base.config import TrainConfig
+from trainable.base.paths import RunPaths
 
 SECONDS = st.lists(st.floats(0, 1e6), max_size=12)
 ROWS = (240, 60, 60)
@@ -86,7 +90,7 @@ def test_epochs_done_and_epochs_left_are_the_whole_run(epochs: int, done: int) -
 def test_confirmations_begin_when_the_rest_has_ended_and_faceapi_runs_beside_gpus() -> None:
     run = FinishedRun("finetune_M1", "2026", ("GPU",), {"3": 1.0, FACEAPI: 1.0})
     train, photos = Job("finetune_M1", 1, {"3": 10.0}), Job("faceapi_M1", 0, {FACEAPI: 6.0})
-    on_gpu = expected([[train, photos], [train]], Rates("GPU", [run]), slots=2, cpus=1)
+    on_gpu = expected([[train, photos], [train]], Rates("GPU", [run]), slots=1, cpus=1)
     assert (on_gpu.clock, on_gpu.devices) == (10 + 10, 26)
     assert expected([[train, photos], [train]], Rates("cpu", [run]), slots=1, cpus=9).clock == 16 + 10
 
@@ -107,13 +111,14 @@ def test_nothing_left_takes_no_time(shared_project: Path) -> None:
     assert expected([fixed_jobs([], ours), []], rates, 2, 2) == Expected(0.0, 0.0, (), ())
 
 
-def test_a_sweep_that_is_done_has_nothing_left(shared_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = planner(shared_project)
-    sweep = sweep_of(ours, "probe_M1", num_samples=3)
-    assert sweep_jobs(sweep, ours) and confirmation_jobs(sweep, ours)
-    sweep.default = replace(sweep.default, status="done")
-    sweep.others = [replace(trial, status="done") for trial in sweep.others]
-    monkeypatch.setattr(Planner, "again", lambda self, step: step)  # what is on disk has not been made
+def test_a_sweep_that_is_done_has_nothing_left(tmp_path: Path) -> None:
+    members = [replace(trial(number), run=RunPaths(tmp_path / f"{number}")) for number in range(3)]
+    default, *others = members
+    sweep = Sweep(default.experiment, SweepOptions(), {"lr_head": 1e-3}, default, others)
+    # stands in for a planner that would compare the trials with a project's images
+    ours: Any = SimpleNamespace(again=lambda step: step, identify=lambda step: step)
+    assert (len(sweep_jobs(sweep, ours)), len(confirmation_jobs(sweep, ours))) == (3, 3 * 5)
+    sweep.default, *sweep.others = [replace(member, status="done") for member in members]
     assert sweep_jobs(sweep, ours) == [] == confirmation_jobs(sweep, ours)
 
 
