@@ -47,10 +47,9 @@ def keep_aside(out: Path, identity: Identity | None = None) -> Path | None:
 
 
 def _may_be_replaced(paths: RunPaths, identity: Identity | None) -> bool:
-    """Whether the run of `identity` has made what is there, or a trial of a sweep, which leaves no weights."""
-    manifest = _record(paths.manifest)
-    made_by = manifest.get("identity"), _record(paths.owner).get("identity")
-    return identity is not None and (identity in made_by or manifest.get("test") is False)
+    """Whether the run of `identity` has made what is there."""
+    made_by = [_record(file).get("identity") for file in (paths.manifest, paths.owner)]
+    return identity is not None and identity in made_by
 
 
 def mark_as_own(out: Path, identity: Identity) -> None:
