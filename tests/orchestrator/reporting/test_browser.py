@@ -230,10 +230,21 @@ def test_it_prints(name: str, browser: Any, pages: dict[str, Path], tmp_path: Pa
     assert page.evaluate("[...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('svg'))")
     widest = page.evaluate("Math.max(...[...document.querySelectorAll('.plot svg')].map((svg) => svg.clientWidth))")
     assert widest <= 640
+    page.wait_for_function(_LIGHT_FIGURES)
+    page.emulate_media(media="print")
+    assert page.evaluate(_CRUSHED) == []
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert complaints == []
     page.close()
+
+
+# The names on the axes have the colour of the light page's text.
+_LIGHT_FIGURES = """[...document.querySelectorAll('.plot .xtick text')].every(
+  (text) => getComputedStyle(text).fill === getComputedStyle(document.body).color)"""
+# Cells in which a word is broken into letters, since the table is too wide for the paper.
+_CRUSHED = """[...document.querySelectorAll('#summary td, #contests td')].filter(
+  (cell) => cell.textContent.trim().length > 2 && cell.clientWidth < 20).map((cell) => cell.textContent)"""
 
 
 def test_what_is_there_what_failed_and_what_is_missing(pages: dict[str, Path]) -> None:
