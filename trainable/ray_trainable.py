@@ -1,4 +1,4 @@
-"""The thin adapter from `Trainer` to `ray.tune.Trainable`: one `step()` is one epoch. The only file here with Ray.
+"""The thin adapter from `Trainer` to `ray.tune.Trainable`: one `step()` is one epoch.
 
 Torch is imported by the processes that train, and not by the driver, which only names this class.
 """
@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.train._internal.session import _TrainingResult  # what `Trainable.save` returns; it has no public name
 
 from trainable.base.config import Job
 from trainable.base.files import write_json
 from trainable.base.paths import RunPaths, checkpoint_pairs
+from trainable.ray_disk import RayDisk
+from trainable.remote.mirror import FetchedFiles, MirroredRun
 from trainable.run.resumption import find_checkpoint
 from trainable.run.stepper import JobStepper
 
@@ -31,10 +34,18 @@ class StagedTrainable(tune.Trainable):
     A trial goes on from the checkpoint in its own run folder, which it writes with every epoch. So a killed actor, a
     killed driver and a new cluster are all the same case, and Tune's own checkpoints are needed only where Tune moves
     a trial (pause, perturb).
+
+    In a cluster `disk` leads to the driver's. Where this node sees neither project nor results, what the trial reads
+    comes from there, and what it saves goes there: the run folder is the driver's in any case.
     """
 
-    def setup(self, config: dict[str, Any], tables: Mapping[str, Mapping[str, ImageTable]] | None = None) -> None:
-        self._tables = tables
+    def setup(
+        self,
+        config: dict[str, Any],
+        tables: Mapping[str, Mapping[str, ImageTable]] | None = None,
+        disk: RayDisk | None = None,
+    ) -> None:
+        self._tables, self._disk = tables, disk
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
@@ -43,19 +54,43 @@ class StagedTrainable(tune.Trainable):
         self._split_tables = self._tables[config["split"]] if self._tables else None
         self._paths = RunPaths(Path(self._job["out"]))
         self._stepper: JobStepper | None = None
+        self._mirror: MirroredRun | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
         self._begin(new_config)
         return True
 
     @property
     def stepper(self) -> JobStepper:
         if self._stepper is None:
-            self._stepper = JobStepper(self._job, self._split_tables)
+            disk = self._disk
+            self._stepper = JobStepper(self._job, self._split_tables) if disk is None else self._far_stepper(disk)
         return self._stepper
 
+    def _far_stepper(self, disk: RayDisk) -> JobStepper:
+        """On a node of a cluster, which may see the driver's folders or not."""
+        source = FetchedFiles(disk, self._job, local=disk.landmarks.project_is_here)
+        if disk.landmarks.output_is_here:
+            disk.own(self._job["out"])
+            return JobStepper(self._job, self._split_tables, source)
+        self._mirror = MirroredRun(disk, self._job)
+        return JobStepper(self._mirror.job, self._split_tables, source, self._mirror.saved)
+
     def step(self) -> dict[str, Any]:
-        return self.stepper.step()
+        result = self.stepper.step()
+        if result["done"] and self._mirror is not None and (note := self._mirror.finish()):
+            print(f"{self._mirror.name}: {note}", flush=True)
+        return result
+
+    def save(self, checkpoint_dir: str | None = None) -> _TrainingResult:
+        """What Tune keeps of a trial that pauses: in a cluster nothing, since the next node may not see it, and the run
+        folder at the driver is as far then."""
+        if self._disk is None:
+            return super().save(checkpoint_dir)
+        if self._mirror is not None:
+            self._mirror.settle()
+        return _TrainingResult(None, dict(self._last_result or {}))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Copy the run folder's own checkpoint, which every epoch ends with: the last whole one."""
@@ -78,3 +113,6 @@ class StagedTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self._stepper = None
+        if self._mirror is not None:
+            self._mirror.close()
+            self._mirror = None

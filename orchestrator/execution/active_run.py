@@ -65,8 +65,11 @@ class ActiveRun:
 
     def run(self, todo: Sequence[Step]) -> list[Step]:
         """Run everything. Returns the steps, also those that were chosen on the way, without those out of budget."""
-        self.execute(todo)
-        steps = [*todo, *self.chosen, *self.confirm()]
+        inputs = self.planner.inputs
+        tables = [table for parts in inputs.training.values() for table in parts.values()]
+        with self.executor.serving([*tables, *inputs.faceapi.values()], self.planner.paths.internal):
+            self.execute(todo)
+            steps = [*todo, *self.chosen, *self.confirm()]
         return [step for step in steps if step.name not in self.notes.out_of_budget]
 
     def execute(self, todo: Sequence[Step]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 
 from orchestrator.execution.allocation import Cluster, Request
 from orchestrator.execution.events import RunEvents
+from orchestrator.execution.photos import PhotoDisk
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
 from trainable.data.tables import ImageTable
@@ -42,12 +43,20 @@ class Executor(Protocol):
     log: Path
     modules: tuple[str, ...]
 
+    @property
+    def disk(self) -> PhotoDisk | None:
+        """What leads other nodes to the files of this one; None where there are no others."""
+
     def connect(self, cpus: int | None) -> Cluster:
         """Start a cluster here, with so many CPUs, or join the one that the executor was opened for.
 
         Raises:
             ConfigError: no cluster answers there, or none can be started here.
         """
+
+    def serving(self, tables: Sequence[ImageTable], folder: Path) -> AbstractContextManager[None]:
+        """While the block runs, nodes that do not see the folders of this one get the images of `tables` from here, and
+        what trainings save comes back. `folder` is somewhere among the outputs."""
 
     def train(
         self,
@@ -63,6 +72,9 @@ class Executor(Protocol):
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Start a task that takes no CPU from trainings; it is tried again where its process dies."""
+
+    def submit_here(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """The same on this node, for a task that needs its folders."""
 
     def cancel(self, future: Future[Any]) -> None:
         """End a task that was submitted."""

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from typing import Any
 from faceapi.contract.labels import LabelledRow, labelled
 from faceapi.contract.probabilities import write_probabilities
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
+from faceapi.contract.settings import Evaluator, FaceApiSettings
 from faceapi.node.process import evaluate_rows, run_own_script
 from faceapi.python.networks import Networks, load_networks
 from orchestrator.execution.earlier_evaluations import keep_earlier
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.photos import Photos
 from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
 from orchestrator.planning.costs import ROWS_PER_SHARD
 from orchestrator.planning.planner import Planner
@@ -29,7 +31,7 @@ from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.errors import Failure, TooManyCorrupt
 from trainable.base.files import read_json, write_json, write_text
 from trainable.cache.hashes import digest
-from trainable.data.tables import ImageTable
+from trainable.data.tables import ImageTable, Row
 from trainable.feed.corrupt import check_corrupt
 from trainable.run.manifest import artifact_digests, environment
 
@@ -134,13 +136,14 @@ class FaceApiTasks:
         assert evaluator is not None
         if evaluator.own_script:
             places = self.paths.faceapi_baseline, self.paths.faceapi_csv(split.step.experiment.split), split.step.csv
-            return self.executor.submit(run_own_script, evaluator, *places, len(split.table), self.settings.models)
-        part = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD)
+            return self.executor.submit_here(run_own_script, evaluator, *places, len(split.table), self.settings.models)
+        part, root = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD), self.paths.root.resolve()
+        disk = self.executor.disk
+        photos = Photos.of(split.table, part, root, disk) if disk is not None else None
         if evaluator.engine == "onnx":
             rows = labelled(split.table, self.settings)[part]
-            return self.executor.submit(_evaluate_onnx, rows, self.settings.score_threshold, self.networks)
-        root = self.paths.root.resolve()
-        return self.executor.submit(evaluate_rows, split.table.rows[part], root, self.settings, evaluator)
+            return self.executor.submit(_evaluate_onnx, rows, self.settings.score_threshold, self.networks, photos)
+        return self.executor.submit(_evaluate_node, split.table.rows[part], root, self.settings, evaluator, photos)
 
     def _take(self, future: Future[ShardResult], split: _Split, shard: int) -> None:
         for step in self.steps:  # any part is a sign that processes start
@@ -207,7 +210,22 @@ def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) ->
     shutil.rmtree(step.shards, ignore_errors=True)
 
 
-def _evaluate_onnx(rows: Sequence[LabelledRow], threshold: float, networks: Networks) -> ShardResult:
+def _evaluate_onnx(
+    rows: Sequence[LabelledRow], threshold: float, networks: Networks, photos: Photos | None
+) -> ShardResult:
     from faceapi.python.engine import evaluate_rows  # and ONNX Runtime, which the driver does without
 
-    return evaluate_rows(rows, threshold, networks)
+    if photos is None:
+        return evaluate_rows(rows, threshold, networks)
+    with photos.here() as root:
+        here = [replace(row, file=root / name) for row, name in zip(rows, photos.names, strict=True)]
+        return evaluate_rows(here, threshold, networks)
+
+
+def _evaluate_node(
+    rows: Sequence[Row], root: Path, settings: FaceApiSettings, evaluator: Evaluator, photos: Photos | None
+) -> ShardResult:
+    if photos is None:
+        return evaluate_rows(rows, root, settings, evaluator)
+    with photos.here() as here:
+        return evaluate_rows(rows, here, settings, evaluator)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import OpenExecutor, Tables, Training
+from orchestrator.execution.photos import PhotoDisk
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
 from trainable.base.errors import Failure
@@ -52,10 +53,14 @@ class LocalExecutor:
     ) -> None:
         self.terminal: TextIO = sys.stdout
         self.log, self.nodes, self.make_stepper = log, nodes, make_stepper
+        self.disk: PhotoDisk | None = None
         self._threads = ThreadPoolExecutor(1)
 
     def connect(self, cpus: int | None) -> Cluster:
         return Cluster(self.nodes)
+
+    def serving(self, tables: Sequence[ImageTable], folder: Path) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def train(
         self,
@@ -76,6 +81,9 @@ class LocalExecutor:
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         return self._threads.submit(function, *arguments)
+
+    def submit_here(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        return self.submit(function, *arguments)
 
     def cancel(self, future: Future[Any]) -> None:
         future.cancel()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from orchestrator.execution.allocation import Cluster
 from orchestrator.execution.events import RunEvents
@@ -22,6 +22,10 @@ from orchestrator.planning.ray_environment import set_environment
 from trainable.base.config import Job
 from trainable.base.errors import ConfigError, ExperimentError, Failure
 from trainable.base.limits import usable_memory
+from trainable.data.tables import ImageTable
+
+if TYPE_CHECKING:
+    from trainable.ray_disk import RayDisk
 
 T = TypeVar("T")
 
@@ -44,6 +48,7 @@ class RayExecutor:
 
     def __init__(self, terminal: TextIO, log: Path, address: str | None) -> None:
         self.terminal, self.log, self.address = terminal, log, address
+        self.disk: RayDisk | None = None
         self._references: dict[Future[Any], Any] = {}
 
     def connect(self, cpus: int | None = None) -> Cluster:
@@ -68,6 +73,16 @@ class RayExecutor:
                 ) from error
         return cluster_of(ray.nodes(), usable_memory() if self.address is None else None)
 
+    @contextlib.contextmanager
+    def serving(self, tables: Sequence[ImageTable], folder: Path) -> Iterator[None]:
+        if self.address is None:  # one machine
+            yield
+            return
+        from orchestrator.execution.driver_disk import driver_disk
+
+        with driver_disk(tables, folder) as self.disk:
+            yield
+
     def train(
         self,
         queue: TrainingQueue,
@@ -80,16 +95,24 @@ class RayExecutor:
     ) -> None:
         from orchestrator.execution.tuner import train
 
-        train(queue, jobs, tables, folder, events=events, stop=stop)
+        train(queue, jobs, tables, folder, events=events, stop=stop, disk=self.disk)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        return self._submit("SPREAD", function, *arguments)
+
+    def submit_here(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        from trainable.ray_disk import this_node
+
+        return self._submit(this_node(), function, *arguments)
+
+    def _submit(self, where: Any, function: Callable[..., T], *arguments: Any) -> Future[T]:
         import ray
 
         task = ray.remote(
             num_cpus=0,  # queued tasks that ask for CPUs keep trainings from starting
             max_retries=TASK_RETRIES,
             retry_exceptions=[ExperimentError],
-            scheduling_strategy="SPREAD",
+            scheduling_strategy=where,
         )(function)
         reference = task.remote(*arguments)
         future: Future[T] = reference.future()

@@ -20,6 +20,7 @@ from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.loggers import loggers
 from orchestrator.execution.queue import TrainingQueue
+from trainable.ray_disk import RayDisk
 from trainable.ray_trainable import StagedTrainable
 
 
@@ -31,6 +32,7 @@ def train(
     *,
     events: RunEvents,
     stop: Callable[[], bool],
+    disk: RayDisk | None = None,
     trainable: type[tune.Trainable] = StagedTrainable,
 ) -> None:
     """Run all trainings of the queue.
@@ -41,18 +43,20 @@ def train(
 
     Args:
         jobs: a training by its name.
-        tables: the tables that trainings read. They are no part of a trial's configuration, so that Tune's records can
-            be read without a Ray.
+        tables: the tables that trainings read.
         folder: where Tune keeps its records.
+        disk: the driver's, for nodes of a cluster that do not see it.
     """
 
     def config_of(name: str) -> dict[str, Any]:
         training = jobs(name)
+        if disk is not None:
+            disk.expect(training.job)
         return {"job": training.job, "split": training.split, "resources": _bundle(training.request)}
 
     dispatcher = Dispatcher(queue, config_of, events, stop)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(trainable, tables=tables), _placement),
+        _runnable(trainable, tables, disk),
         tune_config=_tune_config(dispatcher),
         run_config=_run_config(dispatcher, folder),
     )
@@ -60,6 +64,13 @@ def train(
     # Tune's checkpoints moved paused trials; a trial goes on from its own folder.
     for checkpoint in Path(results.experiment_path).glob("*/checkpoint_*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _runnable(trainable: type[tune.Trainable], tables: Tables, disk: RayDisk | None) -> Any:
+    """The trainable with what every trial gets. That travels once to a node; it is no part of a trial's configuration,
+    so that Tune's records can be read without a Ray."""
+    shipped = {"tables": tables, **({"disk": disk} if disk is not None else {})}
+    return tune.with_resources(tune.with_parameters(trainable, **shipped), _placement)
 
 
 def _tune_config(dispatcher: Dispatcher) -> tune.TuneConfig:

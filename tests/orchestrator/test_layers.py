@@ -21,8 +21,10 @@ LINES, FUNCTION_LINES = 250, 40
 # Who may know Ray: the adapter, the search spaces, and the modules that execute steps.
 RAY = {
     "trainable/ray_trainable.py",
+    "trainable/ray_disk.py",  # the driver's disk as an actor
     "search_spaces/quantiles.py",  # spaces are written in ray.tune's domains, by us and by users
     "search_spaces/spaces.py",
+    "orchestrator/execution/driver_disk.py",
     "orchestrator/execution/tuner.py",
     "orchestrator/execution/loggers.py",
     "orchestrator/execution/dispatch.py",
@@ -41,6 +43,7 @@ FLOORS = (
     "trainable/network",
     "trainable/feed",
     "trainable/run",
+    "trainable/remote",
     "trainable/probes",
     "trainable",
     "search_spaces",

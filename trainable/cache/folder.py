@@ -23,7 +23,7 @@ ROOT_VARIABLE, LIMIT_VARIABLE = "EMOSWEEP_CACHE", "EMOSWEEP_CACHE_GB"
 DEFAULT_LIMIT_GB = 50.0
 KINDS = ("images", "features")
 SEGMENT, LOCK, HOLDER, ABOUT = ".arrow", ".lock", ".holder", "about.json"
-HASHES = "image_hashes.sqlite"
+HASHES, WEIGHTS = "image_hashes.sqlite", "weights"
 _ABANDONED_SECONDS = 3600.0
 _OUR_SEGMENT = re.compile(rf"[0-9a-f]{{32}}{re.escape(SEGMENT)}")
 _OUR_REST = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
@@ -126,8 +126,9 @@ def clear(root: Path) -> int:
     for kind in KINDS:
         for folder in [path for path in (root / kind).glob("*") if path.is_dir()]:
             _remove_empty(folder)
-    with suppress(OSError):  # not there
-        freed += _delete(root / HASHES, (root / HASHES).stat().st_size)
+    for path in [root / HASHES, *(root / WEIGHTS).glob("*")]:
+        with suppress(OSError):  # not there
+            freed += _delete(path, path.stat().st_size)
     return freed
 
 

@@ -23,6 +23,7 @@ from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import MISSING, ImageHashes
 from trainable.cache.rows import Rows, RowStore
 from trainable.data.images import decode, read_image
+from trainable.data.input_files import ON_DISK, InputFiles
 
 SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
 
@@ -32,10 +33,11 @@ class ImageStore:
 
     Args:
         root: the cache's folder; by default the machine's.
+        source: where the files' contents come from.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root or cache_root()
+    def __init__(self, root: Path | None = None, source: InputFiles = ON_DISK) -> None:
+        self.root, self.source = root or cache_root(), source
         self.hashes = ImageHashes(self.root / HASHES)
         # Another version may round differently.
         self.store = RowStore(self.root, self.root / "images" / f"pillow-{PIL.__version__}", SHAPE, torch.uint8)
@@ -103,10 +105,12 @@ class ImageStore:
 
     def _decode(self, keys: list[str], files: list[Path], pool: ThreadPoolExecutor) -> tuple[Tensor, list[bool]]:
         out = np.zeros((len(keys), *SHAPE), np.uint8)
+        content_of = self.source.images(keys, files)
 
         def one(place: int) -> bool:
-            content = read_image(files[place])
+            content = content_of(place)
             if hashlib.sha256(content).hexdigest() != keys[place]:
+                self.source.changed(keys[place])
                 self.hashes.forget(files[place])  # it may have been written over with the size and mtime of before
                 raise _changed(files[place])
             pixels = decode(content)

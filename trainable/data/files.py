@@ -141,6 +141,12 @@ class ImageFiles:
         self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)] = digest
         self.hashed[number] = 1
 
+    def digest(self, number: int, unknown: str = "") -> str:
+        """The SHA-256 of a file's content in hex; `unknown` where it is not hashed."""
+        return (
+            self.digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)].hex() if self.hashed[number] else unknown
+        )
+
     def only(self, numbers: Iterable[int]) -> ImageFiles:
         """These files by themselves, numbered in this order."""
         part = ImageFiles(self.root)

@@ -13,6 +13,7 @@ from trainable.base.config import TrainConfig
 from trainable.base.errors import CacheFull
 from trainable.cache.images import ImageStore
 from trainable.cache.rows import Rows
+from trainable.data.input_files import ON_DISK, InputFiles
 from trainable.data.tables import ImageTable
 from trainable.feed.batches import Batches, PixelBatches, StoredBatches, free_gpu_memory
 from trainable.feed.corrupt import check_corrupt
@@ -31,18 +32,21 @@ class InputFactory:
     Args:
         plain: decode every image and run every layer every time.
         workers: DataLoader workers of the plain path.
+        source: where the images' contents come from.
         allow_corrupt: whether a part may have any number of corrupt images (see `trainable.feed.corrupt`).
         free_memory: bytes that a device has free for rows to stay there.
     """
 
     def __init__(
         self, tables: Mapping[str, ImageTable], classes: list[str], config: TrainConfig, *,
-        plain: bool, workers: int, log: Callable[[str], None], allow_corrupt: bool = False,
+        plain: bool, workers: int, log: Callable[[str], None], source: InputFiles = ON_DISK,
+        allow_corrupt: bool = False,
         free_memory: Callable[[torch.device], int] = free_gpu_memory,
     ) -> None:  # fmt: skip
         self.free_memory = free_memory
         self.tables, self.classes, self.config = tables, classes, config
-        self.plain, self.workers, self.log, self.allow_corrupt = plain, workers, log, allow_corrupt
+        self.plain, self.log, self.allow_corrupt = plain, log, allow_corrupt
+        self.source, self.workers = source, workers if source.local else 0
         self.resident = True
         self._images: ImageStore | None = None
         self._ready: dict[tuple[str, int, Compute], Batches] = {}
@@ -105,6 +109,7 @@ class InputFactory:
         images = ImageBatches(
             self.tables[part], self.classes, self._batch(part, compute),
             seed=self._seed(part), workers=self.workers, pin=compute.device.type == "cuda",
+            source=self.source,
         )  # fmt: skip
         return PlainBatches(images, boundary, compute, partial(self._check, part))
 
@@ -136,7 +141,7 @@ class InputFactory:
 
     def _store(self) -> ImageStore:
         if self._images is None:
-            self._images = ImageStore()
+            self._images = ImageStore(source=self.source)
         return self._images
 
     def _batch(self, part: str, compute: Compute) -> int:

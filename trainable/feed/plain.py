@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from trainable.base.config import IMAGE_SIZE
 from trainable.base.errors import ExperimentError
-from trainable.data.images import decode, read_image
+from trainable.data.images import decode
+from trainable.data.input_files import ON_DISK, InputFiles
 from trainable.data.tables import ImageTable
 from trainable.feed.order import epoch_flips, epoch_order
 from trainable.network.compute import Compute
@@ -32,18 +33,26 @@ class FaceImages(Dataset[tuple[Tensor, int, int]]):
     Items are asked for by (index, mirrored); pixels are uint8 of shape (3, 160, 160).
     """
 
-    def __init__(self, table: ImageTable, classes: list[str]) -> None:
+    def __init__(self, table: ImageTable, classes: list[str], source: InputFiles = ON_DISK) -> None:
         index = {name: i for i, name in enumerate(classes)}
-        self.files = table.images
+        self.files, self.source = table.images, source
+        self.digests = [] if source.local else table.digests()
         self.labels = [index[label] for label in table.labels]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int, int]:
-        index, mirrored = item
-        pixels = decode(read_image(self.files[index]))
-        corrupt = -1
+        return self.__getitems__([item])[0]
+
+    def __getitems__(self, items: list[Item]) -> list[tuple[Tensor, int, int]]:
+        """A batch, which DataLoader asks for as one: contents that come from elsewhere come together."""
+        at = [index for index, _ in items]
+        contents = self.source.images([self.digests[i] for i in at if self.digests], [self.files[i] for i in at])
+        return [self._item(contents(place), *item) for place, item in enumerate(items)]
+
+    def _item(self, content: bytes, index: int, mirrored: bool) -> tuple[Tensor, int, int]:
+        pixels, corrupt = decode(content), -1
         if pixels is None:
             corrupt = index
             pixels = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
@@ -79,12 +88,13 @@ class ImageBatches:
     """
 
     def __init__(
-        self, table: ImageTable, classes: list[str], batch: int, *, seed: int | None, workers: int, pin: bool
-    ) -> None:
+        self, table: ImageTable, classes: list[str], batch: int, *, seed: int | None, workers: int, pin: bool,
+        source: InputFiles = ON_DISK,
+    ) -> None:  # fmt: skip
         self.sampler = EpochBatches(len(table), batch, seed)
         self.paths = table.paths
         self.loader: DataLoader[Any] = DataLoader(
-            FaceImages(table, classes),
+            FaceImages(table, classes, source),
             batch_sampler=self.sampler,
             num_workers=workers,
             pin_memory=pin,

@@ -19,11 +19,12 @@ from trainable.network.state_dicts import FoundState, StateDict, find_state_dict
 from trainable.network.weight_files import NO_CHECKPOINT, SAVE_STATE_DICT, check_format
 
 HEAD = "classifier.3."
+_IMAGENET = MobileNet_V3_Small_Weights.IMAGENET1K_V1
 SILENCE_SECONDS = 60.0
 """How long a server or a proxy may say nothing while weights are downloaded."""
 
 
-def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, list[str]]:
+def build_model(config: TrainConfig, classes: list[str], weights: str | None = None) -> tuple[nn.Module, list[str]]:
     """The network with a new head, in channels_last, on the CPU.
 
     The head's first numbers are drawn on a seed of their own, by torch.nn.Linear alone (docs/reproducibility.md): what
@@ -31,6 +32,9 @@ def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, lis
 
     The head of the weights is kept only where the file names the same classes in the same order, as a best.pt does: a
     bare state dict does not say what its outputs mean.
+
+    Args:
+        weights: what to load in place of `config.weights`, of which it is a copy.
 
     Returns:
         The model, and what the user should know about the weights.
@@ -42,7 +46,7 @@ def build_model(config: TrainConfig, classes: list[str]) -> tuple[nn.Module, lis
     model = mobilenet_v3_small(weights=None)
     torch.manual_seed(derived_seed(config.seed, "head"))
     model.classifier[-1] = nn.Linear(model.classifier[-1].in_features, len(classes))
-    found = load_weights(config.weights)
+    found = load_weights(weights or config.weights)
     remarks = list(found.remarks)
     if found.state:
         remarks += _load(model, found.state, keep_head=found.classes == classes, source=config.weights)
@@ -82,9 +86,13 @@ def _why_not_loaded(error: Exception) -> str:
     return f"{NO_CHECKPOINT}: it holds a Python object ({found[1]}), which may run code; {SAVE_STATE_DICT}"
 
 
+def imagenet_file() -> Path:
+    """Where torchvision keeps ImageNet's weights on this machine, once it has them."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / _IMAGENET.url.rsplit("/", 1)[-1]
+
+
 def _imagenet() -> StateDict:
-    source = MobileNet_V3_Small_Weights.IMAGENET1K_V1
-    cache = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rsplit("/", 1)[-1]
+    source, cache = _IMAGENET, imagenet_file()
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE_SECONDS)  # torch.hub would wait for ever
     try:

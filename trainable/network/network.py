@@ -24,6 +24,7 @@ class Network:
         config: weights, rates and weight decay.
         classes: the outputs' names.
         compute: where the network lives and in which precision it runs.
+        weights: see `build_model`.
 
     Raises:
         ConfigError: the weights are missing, or do not fit.
@@ -31,8 +32,8 @@ class Network:
 
     optimizer: torch.optim.AdamW
 
-    def __init__(self, config: TrainConfig, classes: list[str], compute: Compute) -> None:
-        model, self.remarks = build_model(config, classes)
+    def __init__(self, config: TrainConfig, classes: list[str], compute: Compute, weights: str | None = None) -> None:
+        model, self.remarks = build_model(config, classes, weights)
         self.model = model.to(compute.device)
         self.config, self.device = config, compute.device
         self.scaler = compute.scaler()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,8 @@ from trainable.base.paths import PREDS_COLUMNS, RunPaths
 from trainable.data.tables import ImageTable
 from trainable.run.checkpoints import save_torch
 from trainable.run.history import HISTORY_COLUMNS
-from trainable.run.kept_aside import keep_aside, mark_as_own
 from trainable.run.logits import write_logits
-from trainable.run.manifest import artifact_digests
+from trainable.run.placing import new_results, put_in_place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,8 +45,7 @@ def write_results(
     Returns:
         A sentence about earlier results that were moved aside; "" where there were none.
     """
-    paths, new = RunPaths(spec.out), RunPaths(RunPaths(spec.out).checkpoints / "results")
-    shutil.rmtree(new.out, ignore_errors=True)
+    new = new_results(RunPaths(spec.out))
     if test is not None:
         metrics, predictions, logits = test
         save_torch(new.best, best_checkpoint(best["model"], classes, spec.config))
@@ -60,26 +57,7 @@ def write_results(
     write_json(new.val_metrics, best["metrics"])
     write_json(new.classes, {"classes": classes})
     write_csv(new.history, HISTORY_COLUMNS, ([row.get(name) for name in HISTORY_COLUMNS] for row in history))
-    return _put_in_place(new, paths, manifest)
-
-
-def _put_in_place(new: RunPaths, paths: RunPaths, manifest: dict[str, Any]) -> str:
-    """Move whole results to their place, the manifest last; what this run does not have is removed there."""
-    kept, note = keep_aside(paths.out, manifest["identity"]), ""
-    if kept is not None:
-        note = f"earlier results of other data, configuration or another program are kept in {kept.name}"
-        manifest = {**manifest, "notes": [*manifest.get("notes", []), note]}
-    write_json(new.manifest, {**manifest, "artifacts": artifact_digests(new.files)})
-    mark_as_own(paths.out, manifest["identity"])
-    paths.manifest.unlink(missing_ok=True)
-    for source, target in zip((*new.files, new.manifest), (*paths.files, paths.manifest), strict=True):
-        if source.exists():
-            source.replace(target)
-        else:
-            target.unlink(missing_ok=True)
-    paths.owner.unlink()  # first, since the planner takes results with this mark for unfinished
-    shutil.rmtree(paths.checkpoints, ignore_errors=True)
-    return note
+    return put_in_place(RunPaths(spec.out), manifest)
 
 
 def best_checkpoint(state_dict: Mapping[str, Any], classes: Sequence[str], config: TrainConfig) -> dict[str, Any]:

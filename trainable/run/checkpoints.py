@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainable.base.files import replacing, write_json
+from trainable.base.files import replacing
 from trainable.base.paths import RunPaths
 from trainable.run.checkpoint_format import pack, unpack
 from trainable.run.history import TrialHistory
 from trainable.run.identity import Identity
-from trainable.run.resumption import find_checkpoint, is_last_whole, read_note, write_note
+from trainable.run.resumption import find_checkpoint, keep_previous, write_note
 
 
 def save_torch(path: Path, value: Any) -> None:
@@ -48,25 +47,12 @@ class _Counter(io.BytesIO):
 def save_checkpoint(paths: RunPaths, state: dict[str, Any]) -> None:
     """The state of a run between two epochs, and a note that says what it is without torch.
 
-    The checkpoint before it is kept as the previous one. One of the two is whole at every instant.
+    The checkpoint before it is kept as the previous one (see `keep_previous`).
     """
     identity, epoch = state["identity"], state["epoch"]
-    if is_last_whole(paths, identity, before=epoch):
-        _keep_as_previous(paths)
-    elif epoch == 1:
-        paths.previous_note.unlink(missing_ok=True)  # a run that began anew does not fall back to what it replaces
+    keep_previous(paths, identity, epoch)
     save_torch(paths.checkpoint, pack(state))
     write_note(paths, identity, epoch, TrialHistory.of_rows(state["history"]))
-
-
-def _keep_as_previous(paths: RunPaths) -> None:
-    """Give the last checkpoint, which stays where it is, a second name."""
-    paths.previous_checkpoint.unlink(missing_ok=True)
-    try:
-        paths.previous_checkpoint.hardlink_to(paths.checkpoint)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(paths.checkpoint, paths.previous_checkpoint)
-    write_json(paths.previous_note, read_note(paths.checkpoint_note))
 
 
 def read_state(checkpoint: Path) -> Any:

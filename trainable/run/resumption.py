@@ -7,6 +7,7 @@ a run does what the plan says.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,25 @@ def write_note(paths: RunPaths, identity: Identity, epoch: int, history: TrialHi
     file = paths.checkpoint
     whole = {"size": file.stat().st_size, "sha256": file_digest(file)}
     write_json(paths.checkpoint_note, {"identity": identity, "epoch": epoch, **whole, **history.to_json()})
+
+
+def keep_previous(paths: RunPaths, identity: Identity, epoch: int) -> None:
+    """Before the checkpoint of `epoch` (from 1) takes its place: the one that lies there becomes the previous one, if
+    it is whole and of this run. One of the two is whole at every instant."""
+    if is_last_whole(paths, identity, before=epoch):
+        _keep_as_previous(paths)
+    elif epoch == 1:
+        paths.previous_note.unlink(missing_ok=True)  # a run that began anew does not fall back to what it replaces
+
+
+def _keep_as_previous(paths: RunPaths) -> None:
+    """Give the last checkpoint, which stays where it is, a second name."""
+    paths.previous_checkpoint.unlink(missing_ok=True)
+    try:
+        paths.previous_checkpoint.hardlink_to(paths.checkpoint)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(paths.checkpoint, paths.previous_checkpoint)
+    write_json(paths.previous_note, read_note(paths.checkpoint_note))
 
 
 def is_last_whole(paths: RunPaths, identity: Identity, before: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainable.base.config import Job
+from trainable.data.input_files import ON_DISK, InputFiles
 from trainable.data.tables import ImageTable
 from trainable.run.history import TrialHistory
 
@@ -22,17 +23,26 @@ class JobStepper:
 
     Args:
         tables: the checked tables of the job's split; read from the CSVs when not given.
+        source: where the contents of its files come from.
+        saved: called when an epoch is trained and in the run folder's checkpoint, before the test follows the last one.
     """
 
-    def __init__(self, job: Job, tables: Mapping[str, ImageTable] | None = None) -> None:
-        self.job, self.tables = job, tables
+    def __init__(
+        self,
+        job: Job,
+        tables: Mapping[str, ImageTable] | None = None,
+        source: InputFiles = ON_DISK,
+        saved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.job, self.tables, self.source, self.saved = job, tables, source, saved
 
     @cached_property
     def trainer(self) -> Trainer:
         from trainable.run.trainer import Trainer
 
         name = Path(self.job["out"]).name
-        return Trainer.from_job(self.job, self.tables, log=lambda text: print(f"{name}: {text}", flush=True))
+        options: dict[str, Any] = {"log": lambda text: print(f"{name}: {text}", flush=True), "source": self.source}
+        return Trainer.from_job(self.job, self.tables, **options)
 
     def step(self) -> dict[str, Any]:
         """Train an epoch; after the last one, evaluate the test and write all artifacts.
@@ -44,10 +54,12 @@ class JobStepper:
         from trainable.run.artifacts import finished_metrics
 
         trainer = self.trainer
-        row = trainer.history[-1] if trainer.done else trainer.step()
+        if not trainer.done:
+            trainer.step()
+            self.saved()
         # All epochs, since a scheduler that was started again has not seen the earlier ones.
         history = TrialHistory.of_rows(trainer.history).to_json()
-        result = {**row, **history, "epochs": trainer.config.epochs, "done": trainer.done}
+        result = {**trainer.history[-1], **history, "epochs": trainer.config.epochs, "done": trainer.done}
         if trainer.done:
             trainer.finish()
             result |= finished_metrics(trainer.paths)

@@ -17,6 +17,7 @@ from trainable.base.paths import RunPaths
 from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
 from trainable.cache.hashes import ImageHashes
+from trainable.data.input_files import ON_DISK, InputFiles
 from trainable.data.tables import ImageTable
 from trainable.feed.factory import InputFactory
 from trainable.network.compute import Compute, default_workers, device_name, make_compute, prepare_device
@@ -52,6 +53,7 @@ class Trainer:
             given.
         compute: device and precision, in place of those that `resources` and the configuration name.
         passes: the functions that go over the data.
+        source: where the contents of images and weights come from.
         fresh: ignore a checkpoint.
         log: is called with each message for the user.
 
@@ -63,11 +65,12 @@ class Trainer:
     def __init__(
         self, spec: RunSpec, resources: Resources | None = None, identity: Identity | None = None,
         tables: Mapping[str, ImageTable] | None = None, *, compute: Compute | None = None,
-        passes: Passes | None = None, fresh: bool = False, log: Callable[[str], None] = lambda text: None,
+        passes: Passes | None = None, source: InputFiles = ON_DISK, fresh: bool = False,
+        log: Callable[[str], None] = lambda text: None,
     ) -> None:  # fmt: skip
         resources = resources or Resources()
         self.spec, self.config, self.paths, self.log = spec, spec.config, RunPaths(spec.out), log
-        self.passes = passes or Passes()
+        self.passes, self.source = passes or Passes(), source
         self.tables = {part: tables[part] for part in spec.parts} if tables else read_tables(spec)
         self.classes = sorted(set(self.tables["train"].labels))
         self.identity = identity or training_identity(self.config, self.tables, ImageHashes(cache_root() / HASHES))
@@ -77,7 +80,7 @@ class Trainer:
         self.supply = InputFactory(
             self.tables, self.classes, self.config,
             plain=resources.plain, workers=default_workers(resources, device), log=log,
-            allow_corrupt=resources.allow_corrupt,
+            source=source, allow_corrupt=resources.allow_corrupt,
         )  # fmt: skip
         saved, broken = (None, "") if fresh else load_checkpoint(self.paths, self.identity)
         self.cpus = CpuShare(resources.shares, spec.out, resources.threads or usable_cpus())
@@ -93,7 +96,7 @@ class Trainer:
     def _build(self, saved: dict[str, Any] | None) -> None:
         """The network of the state: as it was saved, or from the beginning."""
         keep_freed_memory()
-        self.network = Network(self.config, self.classes, self.compute)
+        self.network = Network(self.config, self.classes, self.compute, self.source.weights(self.config.weights))
         if saved is None:
             self._note(*self.network.remarks)
         else:
@@ -131,10 +134,7 @@ class Trainer:
         return self.state.epoch >= self.config.epochs
 
     def step(self) -> dict[str, Any]:
-        """Train and validate one epoch and save it.
-
-        Returns:
-            The epoch's row of history.csv.
+        """Train and validate one epoch and save it. Returns the epoch's row of history.csv.
 
         Raises:
             ExperimentError: the device has no room for one image, or an image has gone.
