@@ -118,8 +118,10 @@ def test_a_trial_and_a_whole_run_replace_each_others_results(
 
 def test_paths_say_what_each_leaves() -> None:
     paths = RunPaths(Path("out"))
-    assert {path.name for path in paths.results} == RESULTS - {"manifest.json"}
-    assert {path.name for path in paths.trial_results} == TRIAL_RESULTS - {"manifest.json"}
+    optional = {"manifest.json", paths.val_logits.name, paths.test_logits.name}
+    assert {path.name for path in paths.files} == RESULTS - {"manifest.json"}
+    assert {path.name for path in paths.results} == RESULTS - optional
+    assert {path.name for path in paths.trial_results} == TRIAL_RESULTS - optional
 
 
 def test_a_stopped_trial_goes_on_and_can_end_as_a_whole_run(
