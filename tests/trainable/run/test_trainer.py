@@ -686,14 +686,14 @@ def test_killed_workers_are_halved_until_none_is_left(
 
     Patched where an image is read, since nothing in a CSV can kill a process.
     """
-    read = FaceImages.__getitem__
+    read = FaceImages._item
 
-    def deadly(self: FaceImages, item: tuple[int, bool]) -> tuple[Tensor, int, int]:
-        if torch.utils.data.get_worker_info() is not None and self.files[item[0]].name == image:
+    def deadly(self: FaceImages, content: bytes, index: int, mirrored: bool) -> tuple[Tensor, int, int]:
+        if torch.utils.data.get_worker_info() is not None and self.files[index].name == image:
             os._exit(9)
-        return read(self, item)
+        return read(self, content, index, mirrored)
 
-    monkeypatch.setattr(FaceImages, "__getitem__", deadly)
+    monkeypatch.setattr(FaceImages, "_item", deadly)
     spec = spec_of(shared_project, tmp_path / "finetune_M1_160", config)
     Trainer(spec, replace(CPU, workers=2, plain=True)).run()
     found = manifest(spec.out)
