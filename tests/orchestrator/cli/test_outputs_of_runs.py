@@ -49,7 +49,9 @@ def test_ctrl_c_that_ends_the_reader_too_saves_the_epoch(shared_project: Path, t
         process.kill()
 
 
-@pytest.mark.parametrize("nohup", [False, True], ids=["terminal", "nohup"])
+@pytest.mark.parametrize(
+    "nohup", [pytest.param(False, id="terminal"), pytest.param(True, id="nohup", marks=pytest.mark.nightly)]
+)
 def test_a_terminal_that_is_closed(nohup: bool, shared_project: Path, tmp_path: Path) -> None:
     """It ends a run as Ctrl-C does. The system tells Ray's processes too, which must not end before the epoch does.
     Under nohup nothing ends."""

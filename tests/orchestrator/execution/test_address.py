@@ -33,6 +33,7 @@ def cluster(ray_token: None) -> Iterator[tuple[str, list[int]]]:
         nodes.shutdown()
 
 
+@pytest.mark.nightly
 def test_both_nodes_train_as_one_process_does_and_the_cluster_outlives_the_run(
     cluster: tuple[str, list[int]], shared_project: Path, tmp_path: Path
 ) -> None:

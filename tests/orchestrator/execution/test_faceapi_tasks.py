@@ -47,6 +47,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.nightly
 def test_nodes_shards_merged_are_one_run(faces: Path, tmp_path: Path) -> None:
     done = run_all(faces, tmp_path, *ONLY, "--faceapi-engine", "node")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -85,6 +86,7 @@ def test_onnx_shards_merged_are_one_run_and_need_no_node(faces: Path, tmp_path: 
     assert "done before: faceapi_M1" in again.stdout
 
 
+@pytest.mark.nightly
 def test_a_killed_worker_costs_its_shard_only(faces: Path, tmp_path: Path) -> None:
     """The first worker that evaluates is killed in the middle; the split ends with the rows of a run that was not."""
     splits = faces / "data_shared/splits_csv/test_M1.csv"

@@ -46,6 +46,7 @@ print("KILLED", view.killed, "FAILED", {name: failure.message for name, failure 
 
 
 @pytest.mark.ray
+@pytest.mark.nightly  # interruptions kill them too, one run after others
 def test_a_run_goes_on_when_all_trial_processes_are_killed_at_once(shared_project: Path, tmp_path: Path) -> None:
     """One of them is idle, between two trainings; its death is no failure of the training that would get it."""
     tests, output = Path(__file__).parent, tmp_path / "out"

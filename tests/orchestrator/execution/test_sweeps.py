@@ -100,7 +100,7 @@ def seen(output: Path, row: dict[str, str]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("output", ["swept", "enlarged"])
+@pytest.mark.parametrize("output", ["swept", pytest.param("enlarged", marks=pytest.mark.nightly)])
 def test_who_is_stopped_is_not_among_the_best(request: pytest.FixtureRequest, output: str) -> None:
     """Successive halving told again from the files: at a rung, as many as go on from there were better."""
     folder, pruned = request.getfixturevalue(output), []
@@ -163,7 +163,7 @@ def test_only_confirmations_test(swept: Path) -> None:
             assert folder.name.rpartition("-")[2] in ("s1338", "s1339")
 
 
-@pytest.mark.parametrize("output", ["swept", "enlarged"])
+@pytest.mark.parametrize("output", ["swept", pytest.param("enlarged", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_default_and_the_best_two_are_confirmed_and_the_best_is_chosen(
     request: pytest.FixtureRequest, bench: Bench, output: str, experiment: str

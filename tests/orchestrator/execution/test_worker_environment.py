@@ -83,6 +83,7 @@ def assert_done(done: subprocess.CompletedProcess[str], output: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_files_named_like_modules_hide_nothing_from_a_run(shared_project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "own scripts"
     (folder / "faceapi").mkdir(parents=True)
@@ -113,7 +114,12 @@ def test_a_checkout_and_an_environment_with_spaces_and_brackets(shared_project: 
 @pytest.mark.parametrize(
     ("environment", "program"),
     [
-        pytest.param(["env", "-i", "PATH=/usr/bin:/bin"], [sys.executable], id="cron and systemd: no HOME, no TERM"),
+        pytest.param(
+            ["env", "-i", "PATH=/usr/bin:/bin"],
+            [sys.executable],
+            id="cron and systemd: no HOME, no TERM",
+            marks=pytest.mark.nightly,
+        ),
         pytest.param(["env"], [sys.executable, "-O"], id="python -O", marks=pytest.mark.nightly),
         pytest.param(
             ["env", "UV_OFFLINE=1"],
