@@ -11,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainable.base.config import Job
 from trainable.data.tables import ImageTable
-from trainable.remote.disk import DriverDisk
+from trainable.remote.disk import DriverDisk, Traffic
 from trainable.remote.landmarks import Landmarks
 
 CALLS_AT_ONCE = 8
@@ -41,8 +41,8 @@ class RayDisk:
     def expect(self, job: Job) -> None:
         ray.get(self.actor.expect.remote(job))
 
-    def traffic(self) -> dict[str, int]:
-        found: dict[str, int] = ray.get(self.actor.traffic.remote())
+    def traffic(self) -> Traffic:
+        found: Traffic = ray.get(self.actor.traffic.remote())
         return found
 
     def stop(self) -> None:

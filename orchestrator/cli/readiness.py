@@ -12,9 +12,10 @@ from orchestrator.execution.hardware import Hardware
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.room import cache_remark, check_output_room
 from orchestrator.planning.steps import Step, trainings
-from orchestrator.planning.weights import imagenet_file, imagenet_remark
+from orchestrator.planning.weights import imagenet_remark
 from trainable.base.errors import ConfigError
 from trainable.base.limits import usable_cpus
+from trainable.network.weight_files import imagenet_file
 
 
 def check_room(todo: Sequence[Step], planner: Planner, hardware: Hardware, console: Console) -> None:

@@ -10,6 +10,7 @@ from ray.exceptions import RayError
 
 from trainable.data.tables import ImageTable
 from trainable.ray_disk import RayDisk
+from trainable.remote.disk import Traffic
 from trainable.remote.landmarks import Landmarks
 
 
@@ -33,8 +34,7 @@ def driver_disk(tables: Sequence[ImageTable], folder: Path) -> Iterator[RayDisk]
         landmarks.remove()
 
 
-def traffic_line(traffic: dict[str, int]) -> str:
+def traffic_line(traffic: Traffic) -> str:
     """What has travelled, in one line."""
-    kinds = [kind for kind in traffic if f"{kind} bytes" in traffic]
-    parts = [f"{kind} {traffic[kind]} ({traffic[f'{kind} bytes']} bytes)" for kind in kinds]
+    parts = [f"{kind} {files} ({size} bytes)" for kind, (files, size) in traffic.items()]
     return f"between the driver's disk and nodes that do not see it: {', '.join(parts) or 'nothing'}"

@@ -27,10 +27,12 @@ class PhotoDisk(Protocol):
 
 @dataclass(frozen=True)
 class Photos:
-    """Args:
-    root: absolute path of the project, where the driver has it.
-    names: where each row's photo lies below the root, with `/`.
-    digests: SHA-256 of each, in hex; `MISSING` for one that cannot be read.
+    """The photos of some rows.
+
+    Args:
+        root: absolute path of the project, where the driver has it.
+        names: where each row's photo lies below the root, with `/`.
+        digests: SHA-256 of each, in hex; `MISSING` for one that cannot be read.
     """
 
     disk: PhotoDisk

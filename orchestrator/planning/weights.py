@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 
 from trainable.base.config import NAMED_WEIGHTS
 from trainable.base.text import one_line
-from trainable.network.weight_files import check_format
+from trainable.network.weight_files import IMAGENET_URL, check_format, imagenet_file
 from trainable.run.identity import weights_identity
 
-IMAGENET_URL = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
-"""The address of torchvision's `MobileNet_V3_Small_Weights.IMAGENET1K_V1`."""
 ANSWER_SECONDS = 1.5
 """How long `plan` waits for the server of the ImageNet weights."""
 
@@ -26,13 +22,6 @@ def check_weights(weights: str) -> None:
     weights_identity(weights)
     if weights not in NAMED_WEIGHTS:
         check_format(weights)
-
-
-def imagenet_file() -> Path:
-    """The file in which torch.hub keeps the ImageNet weights; it need not be there."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
-    return home / "hub" / "checkpoints" / IMAGENET_URL.rpartition("/")[2]
 
 
 def imagenet_remark(url: str = IMAGENET_URL, seconds: float = ANSWER_SECONDS) -> str | None:

@@ -88,13 +88,19 @@ def _of_run(paths: ProjectPaths, item: Scored) -> _Outputs | None:
 
 
 def _of_faceapi(paths: ProjectPaths, item: Scored) -> _Outputs | None:
-    """Of the rows that it matched. Their logarithms stand for the logits, which face-api does not tell."""
+    """Of the rows that it matched. Their logarithms stand for the logits, which face-api does not tell.
+
+    None where the answers are another program's, such as the runbook's own script's, that has written over ours.
+    """
     rows = item.result.rows
     file = probabilities_file(paths.faceapi_results(item.result.experiment))
     found = read_probabilities(file, rows["path"].tolist())
     if found is None:
         return None
     matched = rows["pred"].notna().to_numpy()
+    answers = numbered(rows["pred"][matched].tolist(), class_names())
+    if (answers != found[matched].argmax(1)).any():
+        return None
     logarithms = np.log(np.maximum(found[matched], np.finfo(found.dtype).tiny))
     return _Outputs(rows[matched], logarithms, numbered(rows["true"][matched].tolist(), class_names()))
 

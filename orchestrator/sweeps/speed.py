@@ -34,9 +34,8 @@ class Speed:
 
 def known_speed(batch: int) -> Speed | None:
     """The speed of this machine, where it has been measured."""
-    known = read_json(_file())
     with suppress(KeyError, TypeError):  # never measured, or noted by somebody else
-        return Speed(**known[_key(batch)])  # type: ignore[index]
+        return Speed(**_remembered()[_key(batch)])
     return None
 
 
@@ -49,11 +48,10 @@ def measured(batch: int) -> Speed:
     found = known_speed(batch)
     if found is not None:
         return found
-    values, known = _measure(min(batch, SAMPLE), usable_cpus()), read_json(_file())
-    known = known if isinstance(known, dict) else {}
+    values = _measure(min(batch, SAMPLE), usable_cpus())
     with suppress(OSError):  # where nothing can be kept, it is measured every time
         _file().parent.mkdir(parents=True, exist_ok=True)
-        write_json(_file(), {**known, _key(batch): values})
+        write_json(_file(), {**_remembered(), _key(batch): values})
     return Speed(**values)
 
 
@@ -66,6 +64,12 @@ def gpus_here() -> int:
 
 def _file() -> Path:
     return cache_root() / "speed.json"
+
+
+def _remembered() -> dict[str, Any]:
+    """What was measured, by `_key`."""
+    known = read_json(_file())
+    return known if isinstance(known, dict) else {}
 
 
 def _key(batch: int) -> str:

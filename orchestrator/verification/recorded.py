@@ -5,10 +5,10 @@ from __future__ import annotations
 from orchestrator.history.place import read_record
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Run, Step, TrainingStep, manifest_file, result_files
-from orchestrator.planning.weights import imagenet_file
 from orchestrator.verification.changes import Sources, environment_changes, file_changes, input_changes
 from orchestrator.verification.outcome import NO_HASHES, NO_MANIFEST, Verification
 from trainable.cache.digests import file_digest
+from trainable.network.weight_files import imagenet_file
 from trainable.run.manifest import environment
 
 

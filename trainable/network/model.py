@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,10 +15,9 @@ from trainable.base.errors import ConfigError
 from trainable.base.seeds import derived_seed
 from trainable.base.text import one_line
 from trainable.network.state_dicts import FoundState, StateDict, find_state_dict, resembles
-from trainable.network.weight_files import NO_CHECKPOINT, SAVE_STATE_DICT, check_format
+from trainable.network.weight_files import NO_CHECKPOINT, SAVE_STATE_DICT, check_format, imagenet_file
 
 HEAD = "classifier.3."
-_IMAGENET = MobileNet_V3_Small_Weights.IMAGENET1K_V1
 SILENCE_SECONDS = 60.0
 """How long a server or a proxy may say nothing while weights are downloaded."""
 
@@ -86,13 +84,8 @@ def _why_not_loaded(error: Exception) -> str:
     return f"{NO_CHECKPOINT}: it holds a Python object ({found[1]}), which may run code; {SAVE_STATE_DICT}"
 
 
-def imagenet_file() -> Path:
-    """Where torchvision keeps ImageNet's weights on this machine, once it has them."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / _IMAGENET.url.rsplit("/", 1)[-1]
-
-
 def _imagenet() -> StateDict:
-    source, cache = _IMAGENET, imagenet_file()
+    source, cache = MobileNet_V3_Small_Weights.IMAGENET1K_V1, imagenet_file()
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE_SECONDS)  # torch.hub would wait for ever
     try:

@@ -1,8 +1,9 @@
-"""Which files `--weights` can be read from, by their first bytes and without torch."""
+"""Which files `--weights` can be read from, by their first bytes, and where ImageNet's lie; without torch."""
 
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -11,8 +12,17 @@ from trainable.base.errors import ConfigError
 
 NO_CHECKPOINT = "not a PyTorch checkpoint that loads with weights_only"
 SAVE_STATE_DICT = "save the weights alone: torch.save(model.state_dict(), 'weights.pt')"
+IMAGENET_URL = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
+"""The address of torchvision's `MobileNet_V3_Small_Weights.IMAGENET1K_V1`."""
 _HEADER_LIMIT = 100_000_000
 """Bytes that the safetensors format allows its header."""
+
+
+def imagenet_file() -> Path:
+    """The file in which torch.hub keeps the ImageNet weights; it need not be there."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+    return home / "hub" / "checkpoints" / IMAGENET_URL.rpartition("/")[2]
 
 
 def check_format(weights: str) -> None:

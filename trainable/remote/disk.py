@@ -23,11 +23,13 @@ from trainable.cache.hashes import ImageHashes
 from trainable.data.files import ImageFiles
 from trainable.data.images import read_image
 from trainable.data.tables import ImageTable
+from trainable.network.weight_files import imagenet_file
 from trainable.run.identity import Identity
 from trainable.run.placing import new_results, put_in_place
 from trainable.run.resumption import find_checkpoint, keep_previous
 
 T = TypeVar("T")
+Traffic = dict[str, tuple[int, int]]
 
 
 @dataclass
@@ -57,17 +59,18 @@ class DriverDisk:
         self._weights: set[str] = set()
         self._lock = threading.Lock()
         self._places: dict[str, tuple[ImageFiles, int]] | None = None
-        self._traffic: Counter[str] = Counter()
+        self._files: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
 
     def expect(self, job: Job) -> None:
         """A training that will begin somewhere; only such trainings are served."""
         self._runs.setdefault(job["out"], _Run(RunPaths(Path(job["out"])), job["identity"]))
         self._weights.add(job["config"]["weights"])
 
-    def traffic(self) -> dict[str, int]:
-        """The files that have travelled and their bytes, by kind: `images`, `images bytes` and so on."""
+    def traffic(self) -> Traffic:
+        """The files that have travelled and their bytes, by kind: images, weights, checkpoints, states and results."""
         with self._lock:
-            return dict(self._traffic)
+            return {kind: (files, self._bytes[kind]) for kind, files in self._files.items()}
 
     # -- files
 
@@ -103,11 +106,7 @@ class DriverDisk:
         """
         if weights not in self._weights:
             raise ExperimentError(f"no training of this command has the weights {weights}")
-        file = Path(weights)
-        if weights in NAMED_WEIGHTS:
-            from trainable.network.model import imagenet_file  # and torch
-
-            file = imagenet_file()
+        file = imagenet_file() if weights in NAMED_WEIGHTS else Path(weights)
         return self._sent("weights", [read_image(file)])[0]
 
     # -- runs
@@ -193,7 +192,8 @@ class DriverDisk:
     def _taken(self, kind: str, contents: Iterable[bytes]) -> None:
         sizes = list(map(len, contents))
         with self._lock:
-            self._traffic.update({kind: len(sizes), f"{kind} bytes": sum(sizes)})
+            self._files[kind] += len(sizes)
+            self._bytes[kind] += sum(sizes)
 
 
 def _places(table: ImageTable) -> dict[str, tuple[ImageFiles, int]]:

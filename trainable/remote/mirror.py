@@ -21,6 +21,7 @@ from trainable.base.paths import RunPaths
 from trainable.cache.folder import WEIGHTS, cache_root
 from trainable.cache.hashes import file_digest
 from trainable.data.input_files import Contents, InputFiles
+from trainable.network.weight_files import imagenet_file
 
 
 class Disk(Protocol):
@@ -64,8 +65,6 @@ class FetchedFiles(InputFiles):
         if weights == "none" or file_digest(weights) == self._weights:
             return weights
         if weights == "imagenet":
-            from trainable.network.model import imagenet_file
-
             self._fetch(weights, imagenet_file())
             return weights
         file = cache_root() / WEIGHTS / f"{self._weights}.pt"

@@ -19,7 +19,7 @@ from by_hand import Cli, changes, listing, write_seven
 from filelock import FileLock
 
 import trainable.__main__
-from orchestrator.planning.weights import IMAGENET_URL
+from trainable.network.weight_files import IMAGENET_URL
 
 Spoil = Callable[[Path], object]
 

@@ -62,6 +62,7 @@ def test_a_run_that_is_interrupted_three_times_is_one_that_was_not(
     said = "".join(log.read_text(errors="replace") for log in (tmp_path / ".emosweep/logs").glob("*.log"))
     for epoch in (saved, reached):
         assert f"going on after epoch {epoch} of {EPOCHS}" in said
+    assert "repeated" not in said, "Ray takes lines of two trials for one"
     assert {folder: trained(tmp_path, folder) for folder in FOLDERS} == uninterrupted
 
 

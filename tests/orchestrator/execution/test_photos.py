@@ -51,7 +51,7 @@ def test_they_come_once_under_their_names_and_go_with_the_task(table: ImageTable
             assert (root / name).read_bytes() == (table.files.root / name).read_bytes()
         assert not (root / NAMES[3]).exists(), "what cannot be read there cannot be read here either"
     assert not root.exists()
-    assert disk.traffic()["images"] == 2
+    assert disk.traffic()["images"][0] == 2
 
 
 def test_a_part_of_the_rows_has_its_own_photos_only(table: ImageTable) -> None:

@@ -16,9 +16,10 @@ import pytest
 import torch
 from torchvision.models import MobileNet_V3_Small_Weights
 
-from orchestrator.planning.weights import IMAGENET_URL, check_weights, imagenet_file, imagenet_remark, unreachable
+from orchestrator.planning.weights import check_weights, imagenet_remark, unreachable
 from trainable.base.errors import ConfigError
 from trainable.network.model import load_weights
+from trainable.network.weight_files import IMAGENET_URL, imagenet_file
 
 Save = Callable[[Path], object]
 

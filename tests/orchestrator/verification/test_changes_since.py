@@ -20,7 +20,6 @@ from faceapi.contract.settings import FaceApiSettings
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Overrides
 from orchestrator.planning.steps import manifest_file, result_files
-from orchestrator.planning.weights import imagenet_file
 from orchestrator.verification import recorded
 from orchestrator.verification.changes import environment_changes
 from orchestrator.verification.outcome import NO_HASHES, NO_MANIFEST
@@ -28,6 +27,7 @@ from orchestrator.verification.recorded import compare_with_record
 from trainable.base.errors import InputError
 from trainable.cache.digests import file_digest
 from trainable.data.tables import load_table
+from trainable.network.weight_files import imagenet_file
 from trainable.run.manifest import environment
 
 CROPS = "data_shared/cropped_faces_csv"

@@ -20,9 +20,11 @@ from trainable.base.errors import ExperimentError
 from trainable.base.paths import RunPaths
 from trainable.cache.hashes import MISSING, ImageHashes
 from trainable.data.tables import ImageTable
+from trainable.network.weight_files import imagenet_file
 from trainable.ray_trainable import StagedTrainable
 from trainable.remote.disk import DriverDisk
 from trainable.remote.landmarks import Landmarks
+from trainable.remote.mirror import FetchedFiles
 from trainable.run.identity import training_identity
 from trainable.run.trainer import Trainer
 
@@ -101,8 +103,8 @@ def test_the_results_at_the_driver_are_those_of_one_machine_and_images_travel_on
     far = cluster.run()
     sizes = sum(file.stat().st_size for file in root.rglob("*.jpg"))
     traffic = cluster.disk.traffic()
-    assert (traffic["images"], traffic["images bytes"]) == (IMAGES, sizes)
-    assert traffic["weights bytes"] == weights.stat().st_size
+    assert traffic["images"] == (IMAGES, sizes)
+    assert traffic["weights"] == (1, weights.stat().st_size)
     second = Cluster(root, tmp_path / "second/out", replace(config, seed=7))
     second.run()
     assert not {"images", "weights"} & second.disk.traffic().keys(), "what the node has, it does not ask for"
@@ -120,7 +122,7 @@ def test_without_room_in_the_cache_too(root: Path, weights: Path, tmp_path: Path
     config = probe(weights, lr_head=3e-2)
     cluster = Cluster(root, tmp_path / "far/out", config, PLAIN)
     far = cluster.run()
-    assert cluster.disk.traffic()["images"] == config.epochs * (24 + 4) + 5
+    assert cluster.disk.traffic()["images"][0] == config.epochs * (24 + 4) + 5
     assert_same(trained(root, tmp_path / "one/out", config, PLAIN), far)
 
 
@@ -207,9 +209,37 @@ def test_what_the_node_sees_it_uses_directly(output_too: bool, root: Path, weigh
     marks = Landmarks.leave(tmp_path, [tables_of(root)["train"].csv])
     cluster.disk.landmarks = marks if output_too else replace(marks, word="another")
     cluster.run()
-    travelled = {kind for kind in cluster.disk.traffic() if "bytes" not in kind}
+    travelled = set(cluster.disk.traffic())
     assert travelled == (set() if output_too else {"states", "results"})
     assert RunPaths(tmp_path / "out").manifest.is_file()
+
+
+def test_imagenets_weights_come_once_from_the_driver_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the two "machines" has its own folder of torch.hub."""
+
+    def be(machine: str) -> None:
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / machine))
+
+    def served(name: str) -> bytes:
+        be("driver")
+        try:
+            return serve(name)
+        finally:
+            be("node")
+
+    cluster = Cluster(root, tmp_path / "out", probe("imagenet"))
+    serve = cluster.disk.weights
+    monkeypatch.setattr(cluster.disk, "weights", served)
+    be("driver")
+    imagenet_file().parent.mkdir(parents=True)
+    imagenet_file().write_bytes(b"weights")
+    be("node")
+    files = FetchedFiles(cluster.disk, cluster.config["job"])
+    assert [files.weights("imagenet") for _ in range(2)] == ["imagenet"] * 2
+    assert imagenet_file().read_bytes() == b"weights"
+    assert cluster.disk.traffic()["weights"] == (1, 7)
 
 
 def test_the_disk_serves_this_commands_files_and_no_others(root: Path, weights: Path, tmp_path: Path) -> None:
