@@ -188,8 +188,8 @@ def _run(
 ) -> int:
     console, todo = look.console, left_to_do(steps, sweeps)
     outlook = look_ahead(steps, sweeps, planner, hardware, console, measure=spending.budget is not None)
-    say_hours(outlook, spending, console)
     check_budget(outlook, spending)
+    say_hours(outlook, spending, console)
     check_room(todo, planner, hardware, console)
     if wants_imagenet(todo):
         fetch_imagenet(console)
