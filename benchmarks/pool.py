@@ -20,7 +20,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; se
 
 from ray import tune
 
-from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.executor import Training

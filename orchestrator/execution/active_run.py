@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.execution.allocation import Allocation, Allocator, Cluster
+from orchestrator.execution.allocation import Allocation, Allocator
 from orchestrator.execution.bookkeeping import StopNotes, clear_place, forget
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.cpu_shares import CpuShares
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.execution.allocation import Cluster, Request
+from orchestrator.execution.cluster import Cluster, Request
 
 
 @dataclass(frozen=True)

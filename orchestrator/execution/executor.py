@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster, Request
+from orchestrator.execution.cluster import Cluster, Request
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.photos import PhotoDisk
 from orchestrator.execution.queue import TrainingQueue

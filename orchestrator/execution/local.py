@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import OpenExecutor, Tables, Training
 from orchestrator.execution.photos import PhotoDisk

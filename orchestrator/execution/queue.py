@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.execution.allocation import Request
+from orchestrator.execution.cluster import Request
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.sweeps.policies import Policy
 from orchestrator.sweeps.records import BUDGET_SPENT

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.queue import TrainingQueue

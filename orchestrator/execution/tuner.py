@@ -14,7 +14,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 
-from orchestrator.execution.allocation import Request
+from orchestrator.execution.cluster import Request
 from orchestrator.execution.dispatch import Dispatcher, EventCallback, PausingScheduler, QueueSearcher, trial_name
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
 from orchestrator.sweeps.policies import Policy, make_policy
