@@ -18,10 +18,14 @@ with room for the batch's pixels and for the modules of Ray and Tune."""
 
 @dataclass(frozen=True)
 class Allocation:
-    """What each training asks for, and what it may use, by its name."""
+    """What each training asks for, and what it may use, by its name.
+
+    `by_node`: on a node, its trainings divide all its CPUs among themselves.
+    """
 
     requests: Mapping[str, Request]
     resources: Mapping[str, Resources]
+    by_node: bool = False
 
     @property
     def watches_memory(self) -> bool:
@@ -52,8 +56,10 @@ class Allocator:
         """
         share = self.share(steps)
         memory = memory_requests(steps, self.cluster, share) if share.device == "cpu" else {}
-        requests = {step.name: Request(share, memory.get(step.name, 0)) for step in steps}
-        return Allocation(requests, dict.fromkeys(requests, self._resources(share)))
+        kind = self.hardware.accelerator_type
+        requests = {step.name: Request(share, memory.get(step.name, 0), kind) for step in steps}
+        by_node = self.elastic and self.hardware.address is not None
+        return Allocation(requests, dict.fromkeys(requests, self._resources(share)), by_node)
 
     def share(self, steps: Sequence[TrainingStep]) -> Share:
         """The share of each of `steps`. Where CPUs are shared from moment to moment, a trial reserves one, so that as
@@ -61,8 +67,9 @@ class Allocator:
         gpus = self.hardware.gpus_per_trial
         if gpus == "auto":
             gpus = 1 / self._trials_per_gpu(steps) if self._on_gpus else None
-        trials = self.cluster.cpus if self.elastic else len(steps)
-        return self.cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
+        cluster = self.cluster.of_type(self.hardware.accelerator_type)
+        trials = cluster.cpus if self.elastic else len(steps)
+        return cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
 
     @property
     def _on_gpus(self) -> bool:
@@ -71,14 +78,15 @@ class Allocator:
 
     @property
     def elastic(self) -> bool:
-        """Whether trials share the CPUs from moment to moment: on one machine, where no GPU does the work, unless the
+        """Whether the trials on a node share its CPUs from moment to moment: where no GPU does the work, unless the
         user says how many each gets."""
-        return len(self.cluster.nodes) == 1 and not self._on_gpus and self.hardware.cpus_per_trial is None
+        known = len(self.cluster.nodes) == 1 or self.hardware.address is not None
+        return known and not self._on_gpus and self.hardware.cpus_per_trial is None
 
     def _trials_per_gpu(self, steps: Sequence[TrainingStep]) -> int:
         """Measured with the training that takes most memory, and again only where the last answer was the most that had
         been asked for."""
-        cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
+        cpus, gpus = next((c, g) for c, g in self.cluster.of_type(self.hardware.accelerator_type).nodes if g)
         most = max(1, min(int(cpus / gpus), len(steps)))
         largest = max(steps, key=_size)
         asked, count = self._measured.get(_size(largest), (1, 1))
@@ -89,7 +97,7 @@ class Allocator:
 
     def _resources(self, share: Share) -> Resources:
         """What each training may use."""
-        shares = self.shares if self.elastic else None
+        shares = self.shares if self.elastic and self.hardware.address is None else None
         return self.hardware.resources(device=share.device, threads=share.cpus, shares=shares)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainable.base.errors import ConfigError
 
@@ -24,10 +24,21 @@ class Share:
 
 @dataclass(frozen=True)
 class Request:
-    """What a training asks of a node: its share, and bytes of memory; 0 where memory needs no watching."""
+    """What a training asks of a node.
+
+    Args:
+        memory: bytes; 0 where memory needs no watching.
+        accelerator: the type of GPU, as Ray names it (A10G, H100); "" for any.
+    """
 
     share: Share
     memory: int = 0
+    accelerator: str = ""
+
+    def __str__(self) -> str:
+        gpus = f" and {self.share.gpus:g} of a GPU" if self.share.gpus else ""
+        memory = f" and {self.memory / 1e9:.1f} GB" if self.memory else ""
+        return f"{self.share.cpus} CPU(s){gpus}{memory}{f' of type {self.accelerator}' if self.accelerator else ''}"
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,26 @@ class Cluster:
     Args:
         nodes: CPUs and GPUs of each node.
         memory: bytes of each node that trainings may fill; empty where nobody watches memory.
+        accelerators: the type of each node's GPUs, "" where Ray does not know it; empty where nobody asks.
     """
 
     nodes: tuple[tuple[int, float], ...]
     memory: tuple[int, ...] = ()
+    accelerators: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        count = len(self.nodes)
+        gpus = f", {self.gpus:g} GPUs" if self.gpus else ""
+        return f"{count} node{'s' if count != 1 else ''}, {self.cpus} CPUs{gpus}"
 
     @property
     def cpus(self) -> int:
         return sum(cpus for cpus, _ in self.nodes)
+
+    @property
+    def cpus_without_gpus(self) -> int:
+        """The CPUs of nodes that have no GPU."""
+        return sum(cpus for cpus, gpus in self.nodes if not gpus)
 
     @property
     def gpus(self) -> float:
@@ -55,10 +78,28 @@ class Cluster:
 
         Where running ones can't all be placed in this order, there is no room until one of them ends.
         """
-        memory = self.memory or (0,) * len(self.nodes)
-        free = [[float(cpus), gpus, float(room)] for (cpus, gpus), room in zip(self.nodes, memory, strict=True)]
-        largest_first = sorted(running, key=lambda request: (request.share.gpus, request.share.cpus), reverse=True)
-        return all(_placed(request, free) for request in (*largest_first, another))
+        free = [_Free(float(c), g, float(m), a) for (c, g), m, a in zip(self.nodes, *self._details, strict=True)]
+        return all(_placed(request, free) for request in (*sorted(running, key=_size, reverse=True), another))
+
+    @property
+    def _details(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        count = len(self.nodes)
+        return self.memory or (0,) * count, self.accelerators or ("",) * count
+
+    def of_type(self, accelerator: str) -> Cluster:
+        """The cluster as a training sees it that wants GPUs of one type: others do not count.
+
+        Raises:
+            ConfigError: no node has such GPUs.
+        """
+        if not accelerator:
+            return self
+        types = self._details[1]
+        nodes = tuple((c, g if found == accelerator else 0.0) for (c, g), found in zip(self.nodes, types, strict=True))
+        if not any(gpus for _, gpus in nodes):
+            others = ", ".join(sorted({*types} - {""})) or "none that Ray knows"
+            raise ConfigError(f"--accelerator-type {accelerator}: no node has such GPUs (here: {others})")
+        return replace(self, nodes=nodes)
 
     def share(self, trials: int, device: str, cpus: int | None, gpus: float | None) -> Share:
         """The share of each of `trials` trainings: a GPU where there are GPUs, or `gpus` of one; otherwise as many CPUs
@@ -91,14 +132,38 @@ class Cluster:
         return [_slots([node], share.cpus, share.gpus) for node in self.nodes]
 
 
-def _placed(request: Request, free: list[list[float]]) -> bool:
+@dataclass
+class _Free:
+    """What is free on a node."""
+
+    cpus: float
+    gpus: float
+    memory: float
+    accelerator: str
+
+    def holds(self, request: Request) -> bool:
+        return (
+            self.cpus + _ROUNDING >= request.share.cpus
+            and self.gpus + _ROUNDING >= request.share.gpus
+            and self.memory + _ROUNDING >= request.memory
+            and request.accelerator in ("", self.accelerator)
+        )
+
+
+def _size(request: Request) -> tuple[bool, float, int]:
+    """Those that only some nodes can hold are placed first."""
+    return bool(request.accelerator), request.share.gpus, request.share.cpus
+
+
+def _placed(request: Request, free: Sequence[_Free]) -> bool:
     """Take the request from the first node that has room; whether there is one."""
-    wanted = (request.share.cpus, request.share.gpus, request.memory)
-    for node in free:
-        if all(have + _ROUNDING >= want for have, want in zip(node, wanted, strict=True)):
-            node[:] = [have - want for have, want in zip(node, wanted, strict=True)]
-            return True
-    return False
+    node = next((node for node in free if node.holds(request)), None)
+    if node is None:
+        return False
+    node.cpus -= request.share.cpus
+    node.gpus -= request.share.gpus
+    node.memory -= request.memory
+    return True
 
 
 def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
