@@ -123,7 +123,7 @@ def test_the_reason_for_waiting_is_what_ray_says(ray_token: None) -> None:
         assert "raylet.out" in why_no_process({"CPU": 1.0})
         bundle = {"CPU": 99.0, "GPU": 0.5, "memory": 2e9, "accelerator_type:T4": 0.001}
         group = placement_group([bundle])
-        asked = "it asks for 99 CPU, 0.5 GPU, 2.0 GB, T4, and its nodes have free: 1 CPU, 0 GPU, "
+        asked = "it asks for 99 CPU, 0.5 GPU, 2.0 GB, T4, and the nodes have free: 1 CPU, 0 GPU, "
         assert asked in why_no_process(bundle)
         remove_placement_group(group)
     finally:
