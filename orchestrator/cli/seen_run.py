@@ -131,7 +131,7 @@ def _where(working: Sequence[Work]) -> Iterator[str]:
 
 def _where_it_is(place: Place | None) -> str:
     if place is None:
-        return "on a node that their first epoch will tell"
+        return "on a node not known before the first epoch"
     device = place.accelerator or _DEVICES.get(place.device, place.device)
     unit = "GPU" if place.device == "cuda" else f"thread{'s' if place.amount != 1 else ''}"
     amount = f"{place.amount:g} {unit}" + (" each" if place.amount != 1 else "")

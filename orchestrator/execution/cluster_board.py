@@ -7,7 +7,11 @@ cluster's token may read and ask there: no node, no driver and no folder of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from orchestrator.execution.address import check_address, said, token_source
@@ -19,7 +23,7 @@ from trainable.base.errors import ConfigError
 
 NAMESPACE = b"emosweep"
 NOTICE, WISH = b"notice:", b"wish:"
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 5
 
 
 class ClusterBoard:
@@ -40,6 +44,7 @@ class ClusterBoard:
             ConfigError: no cluster answers there, or not without its token.
         """
         set_environment()
+        os.environ.setdefault("RAY_py_gcs_connect_timeout_s", "10")  # what answers may be no Ray; else half a minute
         check_address(address)
         from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
         from ray._private.services import canonicalize_bootstrap_address_or_die
@@ -47,14 +52,17 @@ class ClusterBoard:
 
         try:
             ensure_token_if_auth_enabled(create_token_if_missing=False)  # the client itself would end the process
-            found = canonicalize_bootstrap_address_or_die(address)
-            check_address(found)
-            return cls(GcsClient(address=found))
+            if address == "auto":
+                address = canonicalize_bootstrap_address_or_die(address)
+                check_address(address)
+            with _silence():
+                return cls(GcsClient(address=address))
         except ConfigError:
             raise
         except Exception as error:  # Ray has many: connection, version, authentication
+            why = reason(error).partition(". ")[0]  # the first sentence: Ray's advice is longer than a message
             raise ConfigError(
-                f"{said(address)}: the cluster could not be asked ({reason(error)}); is it a Ray cluster's head, does "
+                f"{said(address)}: the cluster could not be asked ({why}); is it a Ray cluster's head, does "
                 f"this machine have its token ({token_source()}) and the same RAY_AUTH_MODE?"
             ) from error
 
@@ -92,6 +100,20 @@ class ClusterBoard:
 
     def _put(self, key: bytes, value: Any) -> None:
         self._client.internal_kv_put(key, json.dumps(value).encode(), True, NAMESPACE, TIMEOUT_SECONDS)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Ray's client writes to stderr what it also raises."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def job_and_nodes() -> tuple[str, list[NodeUse]]:

@@ -38,11 +38,10 @@ class Publisher:
     Args:
         address: of the cluster that the run joins.
         command: as the user gave it.
-        period: seconds between two notices.
     """
 
-    def __init__(self, paths: ProjectPaths, address: str | None, command: str, period: float = PERIOD_SECONDS) -> None:
-        self.address, self.period = address, period
+    def __init__(self, paths: ProjectPaths, address: str | None, command: str) -> None:
+        self.address = address
         self.exit_code: int | None = None
         """Set where the run has come to its end."""
         now = time.time()
@@ -104,7 +103,7 @@ class Publisher:
             self._look()
             self._publish()
             self._listen()
-            if self._over.wait(self.period):
+            if self._over.wait(PERIOD_SECONDS):
                 return
 
     def _look(self) -> None:
