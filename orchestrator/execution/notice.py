@@ -76,11 +76,13 @@ class Notice:
         Raises:
             ConfigError: another version of the program has written them.
         """
-        if values.get("version") != VERSION:
-            raise ConfigError(
-                f"the run in {values.get('output')} is one of another version of this program; ask with that one"
-            )
-        return cls(**{**values, "nodes": tuple(NodeUse(**node) for node in values["nodes"])})
+        try:
+            if values["version"] == VERSION:
+                return cls(**{**values, "nodes": tuple(NodeUse(**node) for node in values["nodes"])})
+        except (KeyError, TypeError):  # or something else has
+            pass
+        where = values.get("output", "this place")
+        raise ConfigError(f"the run in {where} is one of another version of this program; ask with that one")
 
 
 @dataclass(frozen=True)
