@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_a_run_goes_on_without_its_terminal_until_it_is_stopped(shared_project: 
     notice = FolderBoard(paths).seen()[0].notice
     words = started.stdout.splitlines()
     assert words[0].startswith(f"run {notice.run} goes on in the background (process {notice.pid})")
-    assert words[1] == f"look at it: python -m orchestrator status --output-root {ended}"
+    assert words[1] == f"look at it: python -m orchestrator status --output-root {shlex.quote(str(ended))}"
     assert os.getsid(notice.pid) == notice.pid, "a session of its own"
     os.kill(notice.pid, signal.SIGHUP)
     epochs = epoch_reached(ended, "finetune_M1_160")
