@@ -29,7 +29,8 @@ def print_run(console: Console, seen: Seen) -> None:
     """What there is to see of a run, in the terminal's width."""
     notice = seen.notice
     say(console, f"run {notice.run} on {notice.host}: {_state(seen)}")
-    say(console, f"{notice.command}  (results: {notice.output})")
+    say(console, notice.command)
+    say(console, f"results: {notice.output}")
     if not notice.progress:
         return
     snapshot = Snapshot.from_json(notice.progress)

@@ -82,10 +82,10 @@ def test_a_run_that_goes_on(tmp_path: Path, cli: Cli) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     began = f"{datetime.fromtimestamp(given_.began):%Y-%m-%d %H:%M:%S}"
     assert lines[0] == f"run 1234abcd on 연구실: running since {began}"
-    assert lines[1] == f"{COMMAND}  (results: {tmp_path})"
-    assert [line.split()[0] for line in lines[3:7]] == ["faceapi_M1", "probe_M1", "finetune_M1", "finetune_M1"]
-    assert max(map(cell_len, lines[2:])) <= 80
-    assert lines[8:] == [
+    assert lines[1:3] == [COMMAND, f"results: {tmp_path}"]
+    assert [line.split()[0] for line in lines[4:8]] == ["faceapi_M1", "probe_M1", "finetune_M1", "finetune_M1"]
+    assert max(map(cell_len, lines[3:])) <= 80
+    assert lines[9:] == [
         "연구실: CPU 50%, memory 1 GB of 2 GB",
         "cluster: 2 nodes, CPUs 5 of 16, GPUs 0.5 of 2 given to trials",
         "on 노드-1 (CPU, 4 threads each): probe_M1",
@@ -170,7 +170,7 @@ def test_any_run_can_be_shown(told_: list, goes_on: bool) -> None:
     console = Terminal(width=80, record=True, file=None)
     with console.capture() as captured:
         print_run(console, seen)
-    rows = captured.get().splitlines()[2 : 3 + len(snapshot.rows)]
+    rows = captured.get().splitlines()[3 : 4 + len(snapshot.rows)]
     assert all(cell_len(line) <= 80 for line in rows)
     json.dumps(run_values(seen))
 
