@@ -102,7 +102,9 @@ def _how_it_ended(notice: Notice) -> str:
 
 def _over(row: Row) -> Row:
     """The row of a run that does not go on: what was in hand is not."""
-    return row if row.status in ("done", "failed") else replace(row, status="stopped", left=None)
+    if row.status in ("done", "failed"):
+        return row
+    return replace(row, status="stopped", left=None, trials=None if row.trials is None else (*row.trials[:2], 0))
 
 
 def _nodes(nodes: Sequence[NodeUse]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from work import epoch_row, evaluation, histories, run, state_after, trial
 
+from orchestrator.cli.own_command import own_command
 from orchestrator.cli.run_place import RunPlace
 from orchestrator.cli.seen_run import print_run, run_values
 from orchestrator.cli.terminal import Terminal
@@ -122,6 +123,7 @@ def test_a_run_that_was_killed(tmp_path: Path, cli: Cli, monkeypatch: pytest.Mon
     assert "it was killed at about" in first
     assert first.endswith("; the same command goes on")
     assert "running" not in "".join(others)
+    assert "0/2 trials" not in "".join(others), "none of them runs"
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -175,6 +177,11 @@ def test_any_run_can_be_shown(told_: list, goes_on: bool) -> None:
     json.dumps(run_values(seen))
 
 
+def test_a_command_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["x", "run-all", "--mlflow", "https://me:secret@host/a b", "--fresh"])
+    assert own_command(without=("--fresh",)) == "python -m orchestrator run-all --mlflow 'https://host/a b'"
+
+
 # -- what is no place
 
 
@@ -226,10 +233,10 @@ def driver(output: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.
     def go() -> None:
         with only_one(paths), publishing.Publisher(paths, None, COMMAND) as others:
             others.show(cast("RunView", View()))
-            others.heed(Interrupts(stop, lambda text: None, lambda: None))
-            begun.set()
-            stop.wait(60)
-            time.sleep(0.3)  # the epochs in hand
+            with others.heeding(Interrupts(stop, lambda text: None, lambda: None)):
+                begun.set()
+                stop.wait(60)
+                time.sleep(0.3)  # the epochs in hand
             others.exit_code = 130
 
     thread = threading.Thread(target=go)
