@@ -49,7 +49,6 @@ def test_the_checks_can_fail(config: dict[str, Any]) -> None:
 def test_on_premise_with_a_token_and_this_project(config: dict[str, Any]) -> None:
     assert config["provider"]["type"] == "local"
     assert config["auth"]["ssh_user"], "neither of Ray's validations notices a missing user"
-    assert len(config["provider"]["worker_ips"]) == config["max_workers"]
     assert any(target.endswith("auth_token") for target in config["file_mounts"])
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         starts = [command for command in config[commands] if "ray start" in command]
