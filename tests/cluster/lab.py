@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 
+import yaml
 from hosts import HOME, Host, Switch
 from ray_runs import ROOT
 
@@ -76,17 +78,13 @@ class Lab:
         checkout = self.laptop.home / CHECKOUT
         (checkout / "build").mkdir()
         pack(checkout / "build/emosweep.tar.gz")
-        self.configure(WORKERS)
+        (checkout / "cluster.yaml").write_text(filled_in(), encoding="utf-8")
         shutil.copy(self.folder / "key", self.laptop.home / ".ssh/id_ed25519")
         self.laptop.run(f"{ENTER}; ray get-auth-token --generate")
 
-    def configure(self, workers: Sequence[str]) -> None:
-        """The laptop's cluster.yaml."""
-        (self.laptop.home / CHECKOUT / "cluster.yaml").write_text(filled_in(workers), encoding="utf-8")
-
-    def ray_up(self, *options: str) -> str:
-        """Launch the cluster or change it. Returns what is printed; workers may still be on their way."""
-        return self.laptop.run(f"{ENTER}; ray up -y {' '.join(options)} cluster.yaml", timeout=300)
+    def ray_up(self) -> str:
+        """Launch the cluster, or launch it again. Returns what is printed; workers may still be on their way."""
+        return self.laptop.run(f"{ENTER}; ray up -y cluster.yaml", timeout=300)
 
     def nodes(self, *wanted: str, seconds: float = 0) -> set[str]:
         """The cluster's live nodes by name, as the head sees them; none where there is no cluster.
@@ -108,15 +106,37 @@ class Lab:
         assert self.nodes(HEAD, *workers, seconds=120) == {HEAD, *workers}
 
     def launched(self, *, afresh: bool = False) -> None:
-        """The head and both workers, whatever happened before."""
+        """The head and both workers, and no others, whatever happened before."""
         for host in self.hosts.values():
             if not host.on:
                 host.power_on()
-            self.switch.mend(host.name)
         if afresh or self.nodes() != {HEAD, *WORKERS}:
-            self.configure(WORKERS)
+            self.hosts[LATE].power_off()
+            self.hosts[LATE].power_on()
             self.ray_up()
             self.wait_for_nodes(*WORKERS)
+
+    def join(self, host: Host) -> None:
+        """Another worker joins the cluster, by the files and commands that cluster.yaml has for one."""
+        ssh = "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+        config = yaml.safe_load(filled_in())
+        self.laptop.run(f"{ssh} {host.address} mkdir -p ~/.ray")
+        for target, source in config["file_mounts"].items():
+            self.laptop.run(f"cd {CHECKOUT}; rsync -ae '{ssh}' {source} {host.address}:{target}")
+        for line in (*config["setup_commands"], *config["worker_start_ray_commands"]):
+            script = f"export RAY_HEAD_IP={self.head.address}; {line}"
+            self.laptop.run(f"{ssh} {host.address} {quote(f'bash --login -c {quote(script)}')}")
+
+    @contextmanager
+    def cut_off(self, host: Host, seconds: float) -> Iterator[None]:
+        """The host's cable is cut during the block, and for so long at least."""
+        self.switch.cut(host.name)
+        end = time.monotonic() + seconds
+        try:
+            yield
+            time.sleep(max(0, end - time.monotonic()))
+        finally:
+            self.switch.mend(host.name)
 
     @contextmanager
     def running(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
@@ -146,13 +166,12 @@ def _furnish(host: Host, public_key: str) -> None:
     (node / "node_modules/.installed").touch()
 
 
-def filled_in(workers: Sequence[str]) -> str:
+def filled_in() -> str:
     """cluster.yaml with its places filled in, and with what hosts need that see the whole of one machine."""
     text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
     own = "--object-store-memory 134217728"
     for old, new in {
         "ssh_user: researcher": f"ssh_user: {HOME.owner()}",
-        "[192.0.2.11, 192.0.2.12]": f"[{', '.join(NAMES[name] for name in workers)}]",
         # Ray would take all CPUs and a third of all memory for every host. The head trains nothing.
         "ray start --head": f"ray start --head --num-cpus 0 {own}",
         "ray start --address": f"ray start --num-cpus 1 {own} --address",
