@@ -72,4 +72,4 @@ ip link set eth0 up
 /usr/sbin/sshd -f /dev/null -E /run/sshd.log -o ListenAddress="${ADDRESS%/*}" -o HostKey="$HOME/.ssh/host_key" -o UsePAM=no \
     -o StrictModes=no -o MaxStartups=100 -o PidFile=none -o PermitRootLogin=prohibit-password
 echo up
-while true; do sleep 3600 & wait $!; done
+while true; do sleep 3600 & wait $! || true; done

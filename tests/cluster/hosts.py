@@ -62,6 +62,11 @@ class Switch:
         self._ip(f"link add name {port} type veth peer name eth0 netns {pid}")
         self._ip(f"link set dev {port} master br0 up")
 
+    def unplug(self, port: str) -> None:
+        """Both ends of the cable are gone when this returns; a dead host's go by themselves, but some time later."""
+        if port in self.traffic():
+            self._ip(f"link delete dev {port}")
+
     def cut(self, port: str) -> None:
         self._ip(f"link set dev {port} down")
 
@@ -131,7 +136,7 @@ class Host:
     def power_off(self) -> None:
         """As when the power fails: every process is gone at once, no one is told, and what is on the disk stays."""
         if self._process is not None:
-            self._switch.cut(self.name)
+            self._switch.unplug(self.name)
             self._process.kill()
             self._process.communicate()
             self._process = None
