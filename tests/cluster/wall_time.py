@@ -21,9 +21,11 @@ RUN = ("run-all", "--only", "finetune_M1,finetune_M2", "--epochs", 30)
 CORES = {HEAD: "0-1", "worker1": "0", "worker2": "1", LATE: "0-1", LAPTOP: "0-1"}
 
 
-def seconds(host: Host, line: tuple[object, ...]) -> float:
+def seconds(host: Host, arguments: tuple[object, ...], address: str = "") -> float:
+    """How long a command takes, on the cluster at the address or with a Ray of its own."""
+    line = " ".join(map(str, arguments)).replace("--address auto", address)
     start = time.monotonic()
-    host.run(f"{ENTER}; python -m orchestrator {' '.join(map(str, line))}", timeout=1800)
+    host.run(f"{ENTER}; python -m orchestrator {line}", timeout=1800)
     return time.monotonic() - start
 
 
@@ -33,16 +35,11 @@ def test_two_hosts_of_one_core_against_one_of_two(tmp_path: Path) -> None:
     with Lab(tmp_path, CORES) as lab:
         make_project(lab.head.home / "project")
         lab.launched()
-        two = [seconds(lab.head, arguments(f"two{i}", *RUN)) for i in range(2)]
+        two = [seconds(lab.head, arguments(f"two{i}", *RUN), "--address auto") for i in range(2)]
         for name in WORKERS:
             lab.hosts[name].power_off()
         lab.head.run(f"{ENTER}; ray stop")
-        line = ["--num-cpus 2" if word == "--address auto" else word for word in _words(arguments("one", *RUN))]
-        one = [seconds(lab.head, tuple(line)) for _ in range(2)]
-        print(f"\ntwo hosts of one core: {two} s, one host of two cores: {one} s, {min(two) / min(one):.3f} times as long")
-        assert results(lab.head.home / "two1") == results(lab.head.home / "one")
-
-
-def _words(line: tuple[object, ...]) -> list[str]:
-    """The first option's two words apart from what follows them."""
-    return [word for part in map(str, line) for word in part.replace(" --project", "\n--project").split("\n")]
+        one = [seconds(lab.head, arguments(f"one{i}", *RUN), "--num-cpus 2") for i in range(2)]
+        print(f"\ntwo hosts of one core: {two} s, one host of two cores: {one} s")
+        print(f"  {min(two) / min(one):.3f} times as long")
+        assert results(lab.head.home / "two1") == results(lab.head.home / "one1")
