@@ -42,19 +42,21 @@ def test_a_link_is_cut_for_a_minute_during_a_sweep(lab: Lab, project: Path, alon
     lab.wait_for_nodes(*WORKERS)  # it has come back by itself
 
 
-def test_a_worker_with_notice_of_its_end_hands_over_every_whole_epoch(lab: Lab, project: Path, alone: Alone) -> None:
+def test_a_worker_is_taken_back_with_notice_in_the_middle_of_an_epoch(lab: Lab, project: Path, alone: Alone) -> None:
     lab.launched()
+    output = lab.head.home / "notice"
     with lab.running(*arguments("notice", *ONE)) as process:
-        wait_for(lambda: any(training_on(lab.hosts[name]) for name in WORKERS))
+        wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
         (host,) = (lab.hosts[name] for name in WORKERS if training_on(lab.hosts[name]))
-        _, epoch = wait_for_stage_3(host, process)
+        epoch = epoch_reached(output, FOLDER)
+        # Ray's own processes get it, too, and end ours within milliseconds.
         host.signal_all("TERM")
         printed, _ = process.communicate(timeout=300)
     host.power_off()
     assert process.returncode == 0, printed
-    (resumed,) = resumptions(lab.head.home / "notice")
+    (resumed,) = resumptions(output)
     assert resumed >= epoch
-    assert results(lab.head.home / "notice")[FOLDER] == alone.results("run-all")[FOLDER]
+    assert results(output)[FOLDER] == alone.results("run-all")[FOLDER]
 
 
 def test_the_head_dies_and_the_same_command_goes_on(lab: Lab, project: Path, alone: Alone) -> None:
