@@ -26,7 +26,7 @@ test: lint  ## Lint, type-check and run the test suite
 test-all: lint  ## The same with the tests that take too long for every change
 	$(PYTEST) -m 'not cluster'
 
-cluster-test: dev  ## Launch a real cluster on hosts in Linux namespaces, and break it (root; docs/cluster.md)
+cluster-test: dev  ## Launch a cluster on hosts in Linux namespaces, break it
 	$(BIN)/python -m pytest -m cluster -s tests/cluster
 
 setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Install what the program needs: Python and Node packages

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
@@ -107,10 +109,10 @@ class Lab:
 
     def launched(self, *, afresh: bool = False) -> None:
         """The head and both workers, and no others, whatever happened before."""
-        for host in self.hosts.values():
-            if not host.on:
-                host.power_on()
-        if afresh or self.nodes() != {HEAD, *WORKERS}:
+        away = [host for host in self.hosts.values() if not host.on]
+        for host in away:
+            host.power_on()
+        if afresh or away or self.nodes() != {HEAD, *WORKERS}:
             self.hosts[LATE].power_off()
             self.hosts[LATE].power_on()
             self.ray_up()
@@ -149,7 +151,8 @@ class Lab:
             try:
                 yield process
             finally:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # what runs inside, too
 
 
 def _furnish(host: Host, public_key: str) -> None:
