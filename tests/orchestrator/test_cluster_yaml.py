@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,11 @@ def test_on_premise_with_a_token_and_this_project(config: dict[str, Any]) -> Non
         assert len(starts) == 1
         assert "RAY_AUTH_MODE=token" in starts[0]
         assert "RAY_LD_PRELOAD_ON_WORKERS=1" in starts[0]
+        assert "--node-ip-address=$(set -- $SSH_CONNECTION; echo $3)" in starts[0]
     assert any("make" in command and "setup" in command for command in config["setup_commands"])
+
+
+def test_what_travels_is_what_the_first_lines_make(config: dict[str, Any]) -> None:
+    sources = set(config["file_mounts"].values()) - {"~/.ray/auth_token"}
+    made = re.findall(r"git archive -o (\S+) HEAD", FILE.read_text(encoding="utf-8"))
+    assert sources == set(made), "`ray up` would read all of a folder, installed packages too"
