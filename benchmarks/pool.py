@@ -20,10 +20,11 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; se
 
 from ray import tune
 
-from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.executor import Training
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.execution.session import ray_executor
 from orchestrator.execution.tuner import train
@@ -87,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     seconds: dict[str, list[float]] = {"pool": [], "plain": []}
     with tempfile.TemporaryDirectory() as name, ray_executor(Path(name)) as executor:
-        executor.connect()
+        executor.connect(Hardware(), print)
         pooled(4, Path(name), os.cpu_count() or 1)  # the first processes of a Ray take longest
         for _ in range(options.repeat):
             seconds["pool"].append(pooled(options.trials, Path(name), os.cpu_count() or 1) / options.trials)

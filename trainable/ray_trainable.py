@@ -16,7 +16,9 @@ from ray.train._internal.session import _TrainingResult  # what `Trainable.save`
 from trainable.base.config import Job
 from trainable.base.files import write_json
 from trainable.base.paths import RunPaths, checkpoint_pairs
+from trainable.base.seats import Seats, seats_of
 from trainable.ray_disk import RayDisk
+from trainable.ray_node import Node
 from trainable.remote.mirror import FetchedFiles, MirroredRun
 from trainable.run.resumption import find_checkpoint
 from trainable.run.stepper import JobStepper
@@ -55,6 +57,9 @@ class StagedTrainable(tune.Trainable):
         self._paths = RunPaths(Path(self._job["out"]))
         self._stepper: JobStepper | None = None
         self._mirror: MirroredRun | None = None
+        self._seats: Seats | None = None
+        self._says_where: dict[str, str] = {}
+        self._by_node: bool = config.get("by_node", False)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
@@ -70,15 +75,25 @@ class StagedTrainable(tune.Trainable):
 
     def _far_stepper(self, disk: RayDisk) -> JobStepper:
         """On a node of a cluster, which may see the driver's folders or not."""
-        source = FetchedFiles(disk, self._job, local=disk.landmarks.project_is_here)
+        job, node = self._job, Node.here()
+        self._says_where = {"node": node.address, "accelerator": node.accelerator}
+        if self._by_node:
+            self._seats = Seats(seats_of(node.name), node.cpus)
+            job = {**job, "resources": {**job["resources"], "threads": node.cpus, "seats": str(self._seats.folder)}}
+        source = FetchedFiles(disk, job, local=disk.landmarks.project_is_here)
         if disk.landmarks.output_is_here:
-            disk.own(self._job["out"])
-            return JobStepper(self._job, self._split_tables, source)
-        self._mirror = MirroredRun(disk, self._job)
+            disk.own(job["out"])
+            return JobStepper(job, self._split_tables, source)
+        self._mirror = MirroredRun(disk, job)
         return JobStepper(self._mirror.job, self._split_tables, source, self._mirror.saved)
 
     def step(self) -> dict[str, Any]:
-        result = self.stepper.step()
+        stepper = self.stepper
+        if self._seats is not None:
+            self._seats.take()
+        result = {**stepper.step(), **self._says_where}
+        if result["done"]:
+            self._leave_seat()
         if result["done"] and self._mirror is not None and (note := self._mirror.finish()):
             print(f"{self._mirror.name}: {note}", flush=True)
         return result
@@ -86,6 +101,7 @@ class StagedTrainable(tune.Trainable):
     def save(self, checkpoint_dir: str | None = None) -> _TrainingResult:
         """What Tune keeps of a trial that pauses: in a cluster nothing, since the next node may not see it, and the run
         folder at the driver is as far then."""
+        self._leave_seat()
         if self._disk is None:
             return super().save(checkpoint_dir)
         if self._mirror is not None:
@@ -111,8 +127,14 @@ class StagedTrainable(tune.Trainable):
 
         self.stepper.trainer.load_state_dict(read_state(moved.file))
 
+    def _leave_seat(self) -> None:
+        """What this process does not use is for the other trials of the node."""
+        if self._seats is not None:
+            self._seats.leave()
+
     def cleanup(self) -> None:
         self._stepper = None
+        self._leave_seat()
         if self._mirror is not None:
             self._mirror.close()
             self._mirror = None

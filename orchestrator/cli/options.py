@@ -135,6 +135,9 @@ class Machine:
         str | None,
         option("N shares each GPU among N trials; auto measures how many pay. Default: 1.", metavar="N"),
     ] = None
+    accelerator_type: Annotated[
+        str, option("Train on the cluster's nodes with GPUs of this type alone: A10G, H100.", metavar="TYPE")
+    ] = ""
     max_concurrent: Annotated[int | None, whole("Trials that run at once, at most. Default: what fits.")] = None
     plain: Annotated[bool, flag("Decode and compute everything in every epoch.")] = False
     workers: Annotated[int | None, whole("DataLoader workers of --plain.")] = None
@@ -161,6 +164,7 @@ class Machine:
             deterministic=self.deterministic,
             max_concurrent=self.max_concurrent,
             allow_corrupt=self.allow_corrupt,
+            accelerator_type=self.accelerator_type,
         )
 
     def _gpu_share(self) -> float | Literal["auto"] | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.execution.allocation import Allocation, Allocator, Cluster
+from orchestrator.execution.accelerators import Accelerators
+from orchestrator.execution.allocation import Allocation, Allocator
 from orchestrator.execution.bookkeeping import StopNotes, clear_place, forget
+from orchestrator.execution.cluster import Cluster, Request
 from orchestrator.execution.cpu_shares import CpuShares
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners
@@ -53,7 +56,10 @@ class ActiveRun:
         self.view, self.over, self.sweeps, self.fresh = view, over, sweeps, fresh
         self.notes = StopNotes()
         self.shares = CpuShares(planner.paths.cpu_shares, cluster.cpus, self._folder_of)
-        self.events = Listeners([self.notes, self.shares, view, TrackedRuns(tracker, self._step_of)])
+        self.accelerators = Accelerators(planner.paths.accelerators, self._folder_of)
+        tracked = TrackedRuns(tracker, self._step_of)
+        self.events = Listeners([self.notes, self.shares, self.accelerators, view, tracked])
+        self.faceapi: FaceApiTasks | None = None
         self.evaluations: dict[str, FaceApiEvaluation] = {}
         self.chosen: list[Trial] = []
         self.allocator = Allocator(cluster, hardware, self._measure, self.shares.file)
@@ -81,11 +87,9 @@ class ActiveRun:
         if self.fresh:
             forget(todo, self.sweeps, self.planner.paths)
         training, self.evaluations = trainings(todo), {step.name: step for step in evaluations(todo)}
-        # Beside training on CPUs, FaceAPI takes cores that trials count on: few at a time.
-        limit = max(1, self.cluster.cpus // 4) if training else max(1, self.cluster.cpus)
-        faceapi = FaceApiTasks(
-            evaluations(todo), self.planner, self.executor,
-            limit=limit, events=self.events, stop=self.over, allow_corrupt=self.hardware.allow_corrupt,
+        self.faceapi = faceapi = FaceApiTasks(
+            evaluations(todo), self.planner, self.executor, limit=self._tasks_at_once(bool(training)),
+            events=self.events, stop=self.over, allow_corrupt=self.hardware.allow_corrupt,
         )  # fmt: skip
         work = self._prepared(training, allocation) if allocation is not None else None
         faceapi.start()
@@ -93,8 +97,22 @@ class ActiveRun:
             if work is not None:
                 work()
         finally:
-            faceapi.limit = max(1, self.cluster.cpus)
+            faceapi.limit = self._tasks_at_once(training=False)
             faceapi.finish()
+
+    def _tasks_at_once(self, training: bool) -> int:
+        """How many parts of FaceAPI's rows are evaluated at a time. Beside training few on the same nodes: they take
+        cores that trials count on."""
+        cluster = self.cluster
+        beside = cluster.cpus_without_gpus if cluster.gpus else 0
+        return max(1, beside + (cluster.cpus - beside) // (4 if training else 1))
+
+    def _changed(self, cluster: Cluster) -> None:
+        """Nodes have come or gone while trainings run."""
+        self.view.say(f"the cluster has changed: {cluster} now, {self.cluster} before")
+        self.cluster = self.allocator.cluster = cluster
+        if self.faceapi is not None:
+            self.faceapi.limit = self._tasks_at_once(training=True)
 
     def confirm(self) -> list[TrainingStep]:
         """Train the best of each sweep and its default on new seeds. Returns those trainings."""
@@ -147,10 +165,19 @@ class ActiveRun:
             step = self.notes.steps[name]
             template = _template(step, self.sweeps) if name not in steps else step
             resources, request = allocation.resources[template.name], allocation.requests[template.name]
-            return Training(job_of(step, self.planner.paths, resources), step.experiment.split, request)
+            request = self._on_the_same_gpus(name, request)
+            job = job_of(step, self.planner.paths, resources)
+            return Training(job, step.experiment.split, request, allocation.by_node)
 
         tables, folder = self.planner.inputs.training, self.planner.paths.tune
-        return lambda: self.executor.train(queue, training_of, tables, folder, events=self.events, stop=self.over)
+        return lambda: self.executor.train(
+            queue, training_of, tables, folder, events=self.events, stop=self.over, changed=self._changed
+        )
+
+    def _on_the_same_gpus(self, name: str, request: Request) -> Request:
+        """The request of a training that has begun on some type of GPU, where the cluster has that type."""
+        known = self.accelerators.of(name) if request.share.gpus and not request.accelerator else ""
+        return replace(request, accelerator=known) if known in self.cluster.accelerators else request
 
     def _folder_of(self, name: str) -> Path:
         """The run folder of a training, as its job names it."""

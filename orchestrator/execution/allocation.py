@@ -6,123 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.hardware import Hardware
 from orchestrator.planning.steps import TrainingStep
 from trainable.base.config import Resources
-from trainable.base.errors import ConfigError
 
 PROCESS_BYTES, BYTES_PER_IMAGE = 0.8e9, 5.5e6
 """Main memory of a trial's process, and of each image in a stage-3 batch on a CPU (`python -m benchmarks --rows peak`),
 with room for the batch's pixels and for the modules of Ray and Tune."""
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Share:
-    """The CPUs, and the GPUs or the part of one, that a training gets."""
-
-    cpus: int
-    gpus: float
-
-    @property
-    def device(self) -> str:
-        return "cuda" if self.gpus else "cpu"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a training asks of a node: its share, and bytes of memory; 0 where memory needs no watching."""
-
-    share: Share
-    memory: int = 0
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The live nodes of a cluster.
-
-    Args:
-        nodes: CPUs and GPUs of each node.
-        memory: bytes of each node that trainings may fill; empty where nobody watches memory.
-    """
-
-    nodes: tuple[tuple[int, float], ...]
-    memory: tuple[int, ...] = ()
-
-    @property
-    def cpus(self) -> int:
-        return sum(cpus for cpus, _ in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        return sum(gpus for _, gpus in self.nodes)
-
-    def fits(self, running: Sequence[Request], another: Request) -> bool:
-        """Whether `another` training fits beside the `running` ones. Each lies on one node; the largest go first.
-
-        Where running ones can't all be placed in this order, there is no room until one of them ends.
-        """
-        memory = self.memory or (0,) * len(self.nodes)
-        free = [[float(cpus), gpus, float(room)] for (cpus, gpus), room in zip(self.nodes, memory, strict=True)]
-        largest_first = sorted(running, key=lambda request: (request.share.gpus, request.share.cpus), reverse=True)
-        return all(_placed(request, free) for request in (*largest_first, another))
-
-    def share(self, trials: int, device: str, cpus: int | None, gpus: float | None) -> Share:
-        """The share of each of `trials` trainings: a GPU where there are GPUs, or `gpus` of one; otherwise as many CPUs
-        as let all of them run at once, if they can, and leave no CPU idle.
-
-        Args:
-            device, cpus, gpus: the user's wishes.
-
-        Raises:
-            ConfigError: no node can ever hold such a trial. Tune would wait for such a node without a word.
-        """
-        if device == "cuda" and not self.gpus:
-            raise ConfigError("--device cuda: no node of this cluster has a GPU (use --device cpu or auto)")
-        on_gpu = device != "cpu" and bool(self.gpus) and gpus != 0
-        if not on_gpu and gpus:
-            raise ConfigError(f"--gpus-per-trial {gpus:g}: there is no GPU for it here")
-        gpu_share = (gpus or 1.0) if on_gpu else 0.0
-        hosts = [(c, g) for c, g in self.nodes if g >= gpu_share]
-        if not hosts:
-            raise ConfigError(f"--gpus-per-trial {gpu_share:g}: no node has as many GPUs")
-        most = max(c for c, _ in hosts)
-        if not most:
-            raise ConfigError(f"no node{' with a GPU' if on_gpu else ''} has a CPU; a trial needs one")
-        if cpus is not None and cpus > most:
-            raise ConfigError(f"--cpus-per-trial {cpus}: no node that a trial could run on has more than {most} CPUs")
-        return Share(cpus or _cpus_per_trial(hosts, trials, gpu_share), gpu_share)
-
-    def slots(self, share: Share) -> list[int]:
-        """How many trainings with this share run at once on each node."""
-        return [_slots([node], share.cpus, share.gpus) for node in self.nodes]
-
-
-def _placed(request: Request, free: list[list[float]]) -> bool:
-    """Take the request from the first node that has room; whether there is one."""
-    wanted = (request.share.cpus, request.share.gpus, request.memory)
-    for node in free:
-        if all(have + _ROUNDING >= want for have, want in zip(node, wanted, strict=True)):
-            node[:] = [have - want for have, want in zip(node, wanted, strict=True)]
-            return True
-    return False
-
-
-def _cpus_per_trial(hosts: Sequence[tuple[int, float]], trials: int, gpus: float) -> int:
-    wanted = max(1, min(trials, _slots(hosts, 1, gpus)))
-    return max((n for n in range(1, max(c for c, _ in hosts) + 1) if _slots(hosts, n, gpus) >= wanted), default=1)
-
-
-def _slots(nodes: Sequence[tuple[int, float]], cpus: int, gpus: float) -> int:
-    return sum(min(c // cpus, int(g / gpus + _ROUNDING) if gpus else c) for c, g in nodes)
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """What each training asks for, and what it may use, by its name."""
+    """What each training asks for, and what it may use, by its name.
+
+    `by_node`: on a node, its trainings divide all its CPUs among themselves.
+    """
 
     requests: Mapping[str, Request]
     resources: Mapping[str, Resources]
+    by_node: bool = False
 
     @property
     def watches_memory(self) -> bool:
@@ -153,8 +56,10 @@ class Allocator:
         """
         share = self.share(steps)
         memory = memory_requests(steps, self.cluster, share) if share.device == "cpu" else {}
-        requests = {step.name: Request(share, memory.get(step.name, 0)) for step in steps}
-        return Allocation(requests, dict.fromkeys(requests, self._resources(share)))
+        kind = self.hardware.accelerator_type
+        requests = {step.name: Request(share, memory.get(step.name, 0), kind) for step in steps}
+        by_node = self.elastic and self.hardware.address is not None
+        return Allocation(requests, dict.fromkeys(requests, self._resources(share)), by_node)
 
     def share(self, steps: Sequence[TrainingStep]) -> Share:
         """The share of each of `steps`. Where CPUs are shared from moment to moment, a trial reserves one, so that as
@@ -162,8 +67,9 @@ class Allocator:
         gpus = self.hardware.gpus_per_trial
         if gpus == "auto":
             gpus = 1 / self._trials_per_gpu(steps) if self._on_gpus else None
-        trials = self.cluster.cpus if self.elastic else len(steps)
-        return self.cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
+        cluster = self.cluster.of_type(self.hardware.accelerator_type)
+        trials = cluster.cpus if self.elastic else len(steps)
+        return cluster.share(trials, self.hardware.device, self.hardware.cpus_per_trial, gpus)
 
     @property
     def _on_gpus(self) -> bool:
@@ -172,14 +78,15 @@ class Allocator:
 
     @property
     def elastic(self) -> bool:
-        """Whether trials share the CPUs from moment to moment: on one machine, where no GPU does the work, unless the
+        """Whether the trials on a node share its CPUs from moment to moment: where no GPU does the work, unless the
         user says how many each gets."""
-        return len(self.cluster.nodes) == 1 and not self._on_gpus and self.hardware.cpus_per_trial is None
+        known = len(self.cluster.nodes) == 1 or self.hardware.address is not None
+        return known and not self._on_gpus and self.hardware.cpus_per_trial is None
 
     def _trials_per_gpu(self, steps: Sequence[TrainingStep]) -> int:
         """Measured with the training that takes most memory, and again only where the last answer was the most that had
         been asked for."""
-        cpus, gpus = next((c, g) for c, g in self.cluster.nodes if g)
+        cpus, gpus = next((c, g) for c, g in self.cluster.of_type(self.hardware.accelerator_type).nodes if g)
         most = max(1, min(int(cpus / gpus), len(steps)))
         largest = max(steps, key=_size)
         asked, count = self._measured.get(_size(largest), (1, 1))
@@ -190,7 +97,7 @@ class Allocator:
 
     def _resources(self, share: Share) -> Resources:
         """What each training may use."""
-        shares = self.shares if self.elastic else None
+        shares = self.shares if self.elastic and self.hardware.address is None else None
         return self.hardware.resources(device=share.device, threads=share.cpus, shares=shares)
 
 

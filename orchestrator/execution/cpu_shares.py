@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from orchestrator.execution.allocation import Request
+from orchestrator.execution.cluster import Request
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.errors import Failure

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle, tune
+from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
+from orchestrator.execution.nodes import Nodes
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.execution.waiting import Waiting
 from trainable.base.errors import Failure
@@ -47,6 +50,8 @@ class Dispatcher:
         queue: the trainings and their order.
         config_of: the configuration of a training that Tune hands to its process.
         stop: says whether the run is to end; running epochs are finished first.
+        nodes: those of a cluster, which may come and go.
+        changed: hears of it.
     """
 
     def __init__(
@@ -55,8 +60,11 @@ class Dispatcher:
         config_of: Callable[[str], dict[str, Any]],
         events: RunEvents,
         stop: Callable[[], bool],
+        nodes: Nodes | None = None,
+        changed: Callable[[Cluster], None] = lambda cluster: None,
     ) -> None:
         self.queue, self.config_of, self.events, self.stop = queue, config_of, events, stop
+        self.nodes, self.changed = nodes, changed
         self.trials: dict[str, Trial] = {}
         """The trial of each training that has not failed, by the training's name."""
         self.stopped: dict[str, str] = {}
@@ -85,14 +93,27 @@ class Dispatcher:
         """The trial of the training whose turn it is, which was paused."""
         self._next = None
         self.waiting.asked(name)
-        return self.trials[name]
+        trial, bundle = self.trials[name], self.config_of(name)["resources"]
+        if bundle != trial.config["resources"]:  # it wants the type of GPU on which it began
+            trial.config["resources"] = bundle
+            trial.update_resources(PlacementGroupFactory([bundle]))
+        return trial
 
     def failed(self, name: str, failure: Failure) -> None:
         """The training's process has died or raised; another trial may follow."""
-        used = not self.waiting.over(name)
+        used = not self.waiting.over(name) and not failure.lost_node
         del self.trials[name]
         again = self.queue.failed(name, used=used, final=failure.final)
         (self.events.retried if again else self.events.failed)(name, failure)
+
+    def look_at_nodes(self) -> None:
+        """Use nodes that have come, count on those no more that have gone, and say what there should be."""
+        if self.nodes is None:
+            return
+        if (cluster := self.nodes.changed()) is not None:
+            self.queue.limits.cluster = cluster
+            self.changed(cluster)
+        self.nodes.want(self.queue.wanted())
 
     def end_waiting(self, controller: Any) -> None:
         """End the trials that wait without a chance or without time, and all that wait where the run is to end."""
@@ -147,6 +168,7 @@ class PausingScheduler(_NotStored, TrialScheduler):
         return True  # the queue's policies compare trials by their histories, not by one metric
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        self.dispatcher.look_at_nodes()
         self.dispatcher.end_waiting(tune_controller)
         name = self.dispatcher.next_name()
         return self.dispatcher.resumed(name) if name in self.dispatcher.trials else None

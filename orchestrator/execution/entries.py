@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from orchestrator.execution.allocation import Cluster, Request
+from orchestrator.execution.cluster import Cluster, Request
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Entry:
 
 
 @dataclass
+class EntryState:
+    """How far a training is. `failures` and `lost` count as `TrainingQueue.failed` says."""
+
+    entry: Entry
+    status: Literal["new", "active", "paused", "ended"] = "new"
+    failures: int = 0
+    lost: int = 0
+
+
+@dataclass
 class Search:
     """A sweep's search, which chooses trials while the sweep runs.
 
@@ -42,9 +53,14 @@ class Search:
     request: Request
 
 
-@dataclass(frozen=True)
+@dataclass
 class Limits:
-    """What a run may use. `deadline` (of `time.monotonic`) ends the trials of sweeps, never the fixed trainings."""
+    """What a run may use.
+
+    Args:
+        cluster: as it is now; it is replaced where nodes come or go.
+        deadline: of `time.monotonic`; ends the trials of sweeps, never the fixed trainings.
+    """
 
     cluster: Cluster
     max_concurrent: int | None = None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster, Request
+from orchestrator.execution.cluster import Cluster, Request
 from orchestrator.execution.events import RunEvents
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.photos import PhotoDisk
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
@@ -21,11 +22,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Training:
-    """A training as an executor gets it: its job, the split whose tables it reads, and what it asks of a node."""
+    """A training as an executor gets it: its job, the split whose tables it reads, and what it asks of a node.
+
+    `by_node`: the trainings on a node divide its CPUs among themselves.
+    """
 
     job: Job
     split: str
     request: Request
+    by_node: bool = False
 
 
 Tables = Mapping[str, Mapping[str, ImageTable]]
@@ -47,8 +52,8 @@ class Executor(Protocol):
     def disk(self) -> PhotoDisk | None:
         """What leads other nodes to the files of this one; None where there are no others."""
 
-    def connect(self, cpus: int | None) -> Cluster:
-        """Start a cluster here, with so many CPUs, or join the one that the executor was opened for.
+    def connect(self, hardware: Hardware, say: Callable[[str], None]) -> Cluster:
+        """Start a cluster here, or join the one that the executor was opened for, and wait for its first node.
 
         Raises:
             ConfigError: no cluster answers there, or none can be started here.
@@ -67,8 +72,10 @@ class Executor(Protocol):
         *,
         events: RunEvents,
         stop: Callable[[], bool],
+        changed: Callable[[Cluster], None],
     ) -> None:
-        """Run all trainings of the queue (see `orchestrator.execution.tuner.train`)."""
+        """Run all trainings of the queue (see `orchestrator.execution.tuner.train`); `changed` hears of nodes that come
+        and go."""
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Start a task that takes no CPU from trainings; it is tried again where its process dies."""

@@ -23,6 +23,7 @@ class Hardware:
     max_concurrent: int | None = None
     deterministic: bool = False
     allow_corrupt: bool = False
+    accelerator_type: str = ""
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
@@ -34,6 +35,10 @@ class Hardware:
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, not {value:g}")
         if self.gpus_per_trial not in (None, "auto") and self.device == ("cpu" if self.gpus_per_trial else "cuda"):
             raise ConfigError(f"--gpus-per-trial {self.gpus_per_trial:g} goes against --device {self.device}")
+        if self.accelerator_type and (self.device == "cpu" or self.gpus_per_trial == 0):
+            raise ConfigError(f"--accelerator-type {self.accelerator_type} goes against training on CPUs")
+        if self.accelerator_type and not self.address:
+            raise ConfigError("--accelerator-type chooses among a cluster's nodes; give its --address, too")
         if self.address and self.num_cpus:
             raise ConfigError("--num-cpus is for a Ray that is started here; a cluster at --address has its own")
 

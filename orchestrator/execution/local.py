@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import OpenExecutor, Tables, Training
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.photos import PhotoDisk
 from orchestrator.execution.queue import TrainingQueue
 from trainable.base.config import Job
@@ -56,7 +57,7 @@ class LocalExecutor:
         self.disk: PhotoDisk | None = None
         self._threads = ThreadPoolExecutor(1)
 
-    def connect(self, cpus: int | None) -> Cluster:
+    def connect(self, hardware: Hardware, say: Callable[[str], None]) -> Cluster:
         return Cluster(self.nodes)
 
     def serving(self, tables: Sequence[ImageTable], folder: Path) -> AbstractContextManager[None]:
@@ -71,6 +72,7 @@ class LocalExecutor:
         *,
         events: RunEvents,
         stop: Callable[[], bool],
+        changed: Callable[[Cluster], None],
     ) -> None:
 
         def stepper(name: str) -> Stepper:

@@ -8,11 +8,10 @@ trials that wait; then the trials that a search has still to choose, when most i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.execution.allocation import Request
-from orchestrator.execution.entries import Entry, Limits, Search
+from orchestrator.execution.cluster import Request
+from orchestrator.execution.entries import Entry, EntryState, Limits, Search
 from orchestrator.sweeps.policies import Policy
 from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.run.history import TrialHistory
@@ -22,14 +21,6 @@ RETRIES = 2
 """How often a training is tried again after it failed; each whole epoch in between earns it as many."""
 LOST_PROCESSES = 5
 """How often a training is tried again whose process died before the training could use it."""
-
-
-@dataclass
-class _State:
-    entry: Entry
-    status: Literal["new", "active", "paused", "ended"] = "new"
-    failures: int = 0
-    lost: int = 0
 
 
 class TrainingQueue:
@@ -50,7 +41,7 @@ class TrainingQueue:
     ) -> None:
         self.policies, self.limits = policies, limits
         self.searches = {sweep: search for sweep, search in (searches or {}).items() if search.remaining}
-        self._states = {entry.name: _State(entry) for entry in entries}
+        self._states = {entry.name: EntryState(entry) for entry in entries}
         self.draining = False
         """Set where the run is to end: nothing starts any more, and each training ends after its epoch. A later command
         continues it."""
@@ -71,6 +62,15 @@ class TrainingQueue:
         """What each training asks of a node that runs now, those with the most work first."""
         running = sorted(self._with("active").items(), key=lambda item: -item[1].entry.work)
         return {name: state.entry.request for name, state in running}
+
+    def wanted(self) -> list[Request]:
+        """What the trainings that run, and those that could run now, ask of nodes: an elastic cluster grows to hold it.
+        Not trials that wait for others: they are not worth a node."""
+        entries = {name: state.entry for name, state in self._waiting().items()}
+        sure = [e.request for name, e in entries.items() if e.fixed or self._policy(name).decision(name) == "go"]
+        chosen = [search.request for search in self.searches.values() for _ in range(search.remaining)]
+        found = [*self.active.values(), *sure, *chosen]
+        return [] if self.draining else found[: self.limits.max_concurrent]
 
     @property
     def finished(self) -> bool:
@@ -202,7 +202,7 @@ class TrainingQueue:
             search.remaining -= 1
             if not search.remaining:
                 del self.searches[sweep]
-            self._states[entry.name] = _State(entry)
+            self._states[entry.name] = EntryState(entry)
             return entry.name
         return None
 
@@ -231,10 +231,10 @@ class TrainingQueue:
         most = self.limits.max_concurrent
         return most is not None and len(self._with("active")) >= most
 
-    def _waiting(self) -> dict[str, _State]:
+    def _waiting(self) -> dict[str, EntryState]:
         return {name: state for name, state in self._states.items() if state.status in ("new", "paused")}
 
-    def _with(self, status: str) -> dict[str, _State]:
+    def _with(self, status: str) -> dict[str, EntryState]:
         return {name: state for name, state in self._states.items() if state.status == status}
 
     def _policy(self, name: str) -> Policy:

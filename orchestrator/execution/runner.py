@@ -76,7 +76,7 @@ def run_steps(
             _announce(view, executor.log, todo, sweeps)
             images = None if hardware.plain else _images(todo, planner)
             with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload, view.say) as load:
-                cluster = executor.connect(hardware.num_cpus)
+                cluster = executor.connect(hardware, view.say)
                 if fresh:
                     load.finish()
                 with graceful_interrupts(stop, view.say, view.abandon):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from orchestrator.execution.allocation import Cluster
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
+from orchestrator.execution.hardware import Hardware
+from orchestrator.execution.nodes import Nodes, cluster_of, is_autoscaled, place_for_task
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.execution.start import private_token, reason, start_ray
 from orchestrator.execution.worker_environment import worker_environment
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     from trainable.ray_disk import RayDisk
 
 T = TypeVar("T")
-
-MEMORY_SHARE = 0.9
-"""The part of a node's memory that trainings may fill; the rest is Ray's, the driver's and FaceAPI's."""
 
 TASK_RETRIES = 2
 
@@ -49,9 +49,11 @@ class RayExecutor:
     def __init__(self, terminal: TextIO, log: Path, address: str | None) -> None:
         self.terminal, self.log, self.address = terminal, log, address
         self.disk: RayDisk | None = None
+        self.nodes: Nodes | None = None
         self._references: dict[Future[Any], Any] = {}
+        self._task_numbers = itertools.count()
 
-    def connect(self, cpus: int | None = None) -> Cluster:
+    def connect(self, hardware: Hardware, say: Callable[[str], None]) -> Cluster:
         """Start Ray on this machine, or join the cluster at the address.
 
         Raises:
@@ -61,17 +63,18 @@ class RayExecutor:
 
         quiet: dict[str, Any] = {"logging_level": "WARNING", "log_to_driver": True}  # to the log file
         if self.address is None:
-            start_ray(cpus, self.log, **quiet)
-        else:
-            _check_address(self.address)
-            try:
-                ray.init(address=self.address, runtime_env=worker_environment(local=False), **quiet)
-            except Exception as error:  # nor for this: connection, version, authentication
-                raise ConfigError(
-                    f"{_said(self.address)}: no Ray cluster could be joined ({reason(error)}); is it running, does "
-                    f"this machine have its token ({_token_source()}) and the same RAY_AUTH_MODE?"
-                ) from error
-        return cluster_of(ray.nodes(), usable_memory() if self.address is None else None)
+            start_ray(hardware.num_cpus, self.log, **quiet)
+            return cluster_of(ray.nodes(), usable_memory())
+        _check_address(self.address)
+        try:
+            ray.init(address=self.address, runtime_env=worker_environment(local=False), **quiet)
+        except Exception as error:  # nor for this: connection, version, authentication
+            raise ConfigError(
+                f"{_said(self.address)}: no Ray cluster could be joined ({reason(error)}); is it running, does "
+                f"this machine have its token ({_token_source()}) and the same RAY_AUTH_MODE?"
+            ) from error
+        self.nodes = Nodes()
+        return self.nodes.first(hardware, is_autoscaled, say)
 
     @contextlib.contextmanager
     def serving(self, tables: Sequence[ImageTable], folder: Path) -> Iterator[None]:
@@ -92,13 +95,17 @@ class RayExecutor:
         *,
         events: RunEvents,
         stop: Callable[[], bool],
+        changed: Callable[[Cluster], None],
     ) -> None:
         from orchestrator.execution.tuner import train
 
-        train(queue, jobs, tables, folder, events=events, stop=stop, disk=self.disk)
+        train(
+            queue, jobs, tables, folder,
+            events=events, stop=stop, changed=changed, nodes=self.nodes, disk=self.disk,
+        )  # fmt: skip
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        return self._submit("SPREAD", function, *arguments)
+        return self._submit(place_for_task(next(self._task_numbers)), function, *arguments)
 
     def submit_here(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         from trainable.ray_disk import this_node
@@ -150,20 +157,6 @@ class RayExecutor:
         except RayError as error:
             raise ConfigError(f"--trials-per-gpu auto: {Failure.of(error).message} (give a number instead)") from error
         return count
-
-
-def cluster_of(nodes: Sequence[Mapping[str, Any]], most: int | None = None) -> Cluster:
-    """The live ones of the nodes that `ray.nodes` lists.
-
-    Args:
-        most: bytes of each node that processes may fill, where Ray cannot know of a limit.
-    """
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    memory = [resources.get("memory", 0) for resources in alive]
-    return Cluster(
-        tuple((int(resources.get("CPU", 0)), float(resources.get("GPU", 0))) for resources in alive),
-        tuple(int(MEMORY_SHARE * (room if most is None else min(room, most))) for room in memory),
-    )
 
 
 @contextlib.contextmanager

@@ -14,11 +14,12 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 
-from orchestrator.execution.allocation import Request
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.dispatch import Dispatcher, EventCallback, PausingScheduler, QueueSearcher, trial_name
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
 from orchestrator.execution.loggers import loggers
+from orchestrator.execution.nodes import Nodes, bundle_of
 from orchestrator.execution.queue import TrainingQueue
 from trainable.ray_disk import RayDisk
 from trainable.ray_trainable import StagedTrainable
@@ -32,6 +33,8 @@ def train(
     *,
     events: RunEvents,
     stop: Callable[[], bool],
+    changed: Callable[[Cluster], None] = lambda cluster: None,
+    nodes: Nodes | None = None,
     disk: RayDisk | None = None,
     trainable: type[tune.Trainable] = StagedTrainable,
 ) -> None:
@@ -45,16 +48,12 @@ def train(
         jobs: a training by its name.
         tables: the tables that trainings read.
         folder: where Tune keeps its records.
+        changed: hears of nodes that come and go.
+        nodes: the nodes of a cluster that others have started.
         disk: the driver's, for nodes of a cluster that do not see it.
     """
 
-    def config_of(name: str) -> dict[str, Any]:
-        training = jobs(name)
-        if disk is not None:
-            disk.expect(training.job)
-        return {"job": training.job, "split": training.split, "resources": _bundle(training.request)}
-
-    dispatcher = Dispatcher(queue, config_of, events, stop)
+    dispatcher = Dispatcher(queue, lambda name: _config(jobs(name), disk), events, stop, nodes, changed)
     tuner = tune.Tuner(
         _runnable(trainable, tables, disk),
         tune_config=_tune_config(dispatcher),
@@ -64,6 +63,14 @@ def train(
     # Tune's checkpoints moved paused trials; a trial goes on from its own folder.
     for checkpoint in Path(results.experiment_path).glob("*/checkpoint_*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _config(training: Training, disk: RayDisk | None) -> dict[str, Any]:
+    """What Tune hands to the process of a training."""
+    if disk is not None:
+        disk.expect(training.job)
+    values = {"job": training.job, "split": training.split, "by_node": training.by_node}
+    return {**values, "resources": bundle_of(training.request)}
 
 
 def _runnable(trainable: type[tune.Trainable], tables: Tables, disk: RayDisk | None) -> Any:
@@ -95,11 +102,6 @@ def _run_config(dispatcher: Dispatcher, folder: Path) -> RunConfig:
         checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         verbose=0,
     )
-
-
-def _bundle(request: Request) -> dict[str, float]:
-    amounts = {"CPU": float(request.share.cpus), "GPU": request.share.gpus, "memory": float(request.memory)}
-    return {name: amount for name, amount in amounts.items() if amount}
 
 
 def _placement(config: dict[str, Any]) -> PlacementGroupFactory:

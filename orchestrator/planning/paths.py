@@ -122,6 +122,11 @@ class ProjectPaths:
         return self.internal / "cpus.json"
 
     @property
+    def accelerators(self) -> Path:
+        """Which type of GPU has trained the runs that are not done (see `orchestrator.execution.accelerators`)."""
+        return self.internal / "accelerators.json"
+
+    @property
     def tune(self) -> Path:
         return self.internal / "tune"
 

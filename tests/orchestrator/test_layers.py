@@ -22,6 +22,7 @@ LINES, FUNCTION_LINES = 250, 40
 RAY = {
     "trainable/ray_trainable.py",
     "trainable/ray_disk.py",  # the driver's disk as an actor
+    "trainable/ray_node.py",
     "search_spaces/quantiles.py",  # spaces are written in ray.tune's domains, by us and by users
     "search_spaces/spaces.py",
     "orchestrator/execution/driver_disk.py",
@@ -29,6 +30,7 @@ RAY = {
     "orchestrator/execution/loggers.py",
     "orchestrator/execution/dispatch.py",
     "orchestrator/execution/asha.py",
+    "orchestrator/execution/nodes.py",
     "orchestrator/execution/session.py",
     "orchestrator/execution/start.py",
     "orchestrator/execution/waiting.py",

@@ -201,6 +201,9 @@ class RunSpec:
         )
 
 
+_FOLDERS = ("shares", "seats")
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a run may use and put up with, which is no part of its identity.
@@ -212,6 +215,8 @@ class Resources:
         plain: decode every image and run every layer in every epoch, which gives the same numbers more slowly.
         shares: a file that says how many threads the run may use at the moment, which goes before `threads` (see
             `trainable.base.cpu_share`).
+        seats: on a node of a cluster: the folder by which its trials divide `threads`, which are all the node's (see
+            `trainable.base.seats`).
         deterministic: only kernels that give a GPU's results bit for bit again. On a CPU all do.
         allow_corrupt: go on where more than a tenth of a part's images are corrupt.
     """
@@ -221,18 +226,18 @@ class Resources:
     workers: int | None = None
     plain: bool = False
     shares: Path | None = None
+    seats: Path | None = None
     deterministic: bool = False
     allow_corrupt: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, which travel to the process that trains."""
-        return {**asdict(self), "shares": str(self.shares) if self.shares else None}
+        return {**asdict(self), **{name: str(path) if (path := getattr(self, name)) else None for name in _FOLDERS}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """From the values of `to_json`."""
-        shares = values["shares"]
-        return cls(**{**values, "shares": Path(shares) if shares else None})
+        return cls(**{**values, **{name: Path(path) if (path := values[name]) else None for name in _FOLDERS}})
 
 
 Job = dict[str, Any]

@@ -7,11 +7,21 @@ reads its own number there while it trains. No number that it computes depends o
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from trainable.base.config import Resources
 from trainable.base.files import read_json
+from trainable.base.limits import usable_cpus
+from trainable.base.seats import Seats
 
 LOOK_AGAIN_SECONDS = 0.5
+
+
+def cpu_share(resources: Resources, run: Path) -> Callable[[], int]:
+    """What says how many threads a run may have at the moment. `run` is its folder."""
+    threads = resources.threads or usable_cpus()
+    return Seats(resources.seats, threads) if resources.seats else CpuShare(resources.shares, run, threads)
 
 
 class CpuShare:

@@ -122,6 +122,11 @@ class Failure:
     details: str = ""
     final: bool = False
 
+    @property
+    def lost_node(self) -> bool:
+        """Whether a cluster has lost the node, in Ray's words: the work itself has done nothing wrong."""
+        return "its node has died" in f"{self.message} {self.details}"
+
     @classmethod
     def of(cls, error: BaseException | None) -> Self:
         """The failure that an exception stands for. Ray wraps a worker's own exception, which its `cause` holds."""

@@ -11,8 +11,7 @@ from typing import Any, Self
 import torch
 
 from trainable.base.config import Job, Resources, RunSpec
-from trainable.base.cpu_share import CpuShare
-from trainable.base.limits import usable_cpus
+from trainable.base.cpu_share import cpu_share
 from trainable.base.paths import RunPaths
 from trainable.base.seeds import derived_seed
 from trainable.cache.folder import HASHES, cache_root
@@ -83,7 +82,7 @@ class Trainer:
             source=source, allow_corrupt=resources.allow_corrupt,
         )  # fmt: skip
         saved, broken = (None, "") if fresh else load_checkpoint(self.paths, self.identity)
-        self.cpus = CpuShare(resources.shares, spec.out, resources.threads or usable_cpus())
+        self.cpus = cpu_share(resources, spec.out)
         self.state = RunState.from_checkpoint(saved) if saved else RunState(micro_batch=self._compute.micro_batch)
         self._build(saved)
         self._note(broken)

@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.execution.allocation import (
-    Allocator,
-    Cluster,
-    Request,
-    Share,
-    memory_requests,
-    peak_bytes,
-)
+from orchestrator.execution.allocation import Allocator, memory_requests, peak_bytes
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.hardware import Hardware
 from orchestrator.planning.steps import Run, TrainingStep, Trial
 from search_spaces.runbook import Experiment, Published

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.cpu_shares import CpuShares, divided
 from orchestrator.execution.entries import Entry, Limits
 from orchestrator.execution.queue import TrainingQueue

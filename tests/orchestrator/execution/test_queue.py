@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.execution.allocation import Cluster, Request, Share
+from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
 from orchestrator.sweeps.policies import Policy, make_policy
@@ -298,3 +298,34 @@ def test_a_queue_that_drains_starts_nothing_and_ends_each_training_after_its_epo
     assert machine.events[-2:] == [("stop", "fixed"), ("stop", "m#0")]
     assert (queue.finished, queue.dropped()) == (True, {})
     assert machine.epochs == {"fixed": 2, "m#0": 2}
+
+
+# -- what an elastic cluster should have room for
+
+
+def test_room_is_wanted_for_what_runs_or_could_run_and_not_for_trials_that_wait() -> None:
+    large = Request(Share(3, 0.0))
+    queue, _ = queue_of([fixed("a", 2.0), trial("m#1", request=large), trial("m#2")], late=0)
+    assert len(queue.wanted()) == 3 + len(LATE)
+    queue.limits.max_concurrent = 2
+    assert len(queue.wanted()) == 2
+    queue.limits.max_concurrent = None
+    queue.started("a")
+    queue.started("m#1")
+    queue.searches.clear()
+    assert queue.wanted()[0] == large or queue.wanted()[1] == large
+    queue.ended("a")
+    assert sorted(request.share.cpus for request in queue.wanted()) == [1, 3]
+    queue.draining = True
+    assert queue.wanted() == []
+
+
+def test_a_node_that_comes_is_used_and_one_that_has_gone_is_not() -> None:
+    queue, _ = queue_of([fixed(name, 1.0) for name in "abc"])
+    queue.started(queue.next() or "")
+    assert queue.next() is None
+    queue.limits.cluster = Cluster(((1, 0.0), (1, 0.0)))
+    queue.started(queue.next() or "")
+    assert queue.next() is None
+    queue.limits.cluster = Cluster(((1, 0.0),))
+    assert queue.next() is None

@@ -1,4 +1,4 @@
-"""What a Ray that is started here looks like from outside, and what is read of a cluster."""
+"""What a Ray that is started here looks like from outside."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from orchestrator.execution.session import cluster_of
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1, the same as an address of version 6, and ::1; each word of four bytes is turned round."""
@@ -20,6 +17,7 @@ STARTED = """
 import json, os, sys
 from contextlib import suppress
 from pathlib import Path
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.session import ray_executor
 
 def listening():
@@ -42,7 +40,7 @@ def listening():
 
 
 with ray_executor(Path(sys.argv[1])) as executor:
-    cluster = executor.connect(1)
+    cluster = executor.connect(Hardware(num_cpus=1), print)
     import ray
 
     (node,) = ray.nodes()
@@ -59,17 +57,6 @@ with ray_executor(Path(sys.argv[1])) as executor:
     }
     print(json.dumps(found), file=executor.terminal)
 """
-
-
-def test_of_each_live_node_nine_tenths_of_the_memory_are_for_trainings() -> None:
-    nodes: list[dict[str, Any]] = [
-        {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0, "memory": 1000.0}},
-        {"Alive": False, "Resources": {"CPU": 64.0, "memory": 9000.0}},
-        {"Alive": True, "Resources": {"node:10.0.0.1": 1.0}},
-    ]
-    cluster = cluster_of(nodes)
-    assert (cluster.nodes, cluster.memory) == (((8, 1.0), (0, 0.0)), (900, 0))
-    assert cluster_of(nodes, most=500).memory == (450, 0), "a container's limit, which Ray may not know"
 
 
 @pytest.mark.ray

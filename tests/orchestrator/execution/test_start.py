@@ -20,13 +20,14 @@ from pathlib import Path
 if "ONE_CPU" in os.environ:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[1])
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.session import ray_executor
 from trainable.base.errors import ConfigError
 
 folder = Path(os.environ["LOGS"])
 try:
     with ray_executor(folder) as executor:
-        cluster = executor.connect(None)
+        cluster = executor.connect(Hardware(), print)
         import ray
         task = ray.remote(num_cpus=0)(lambda: os.getpid())
         print("STARTED", cluster.cpus, ray.get(task.remote()) > 0, file=executor.terminal)

@@ -28,10 +28,11 @@ plan_spaces({"probe_M1": TrainConfig("probe", 5, 7e-4)}, SweepOptions(sys.argv[1
 """
 START = """
 from pathlib import Path
+from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.session import ray_executor
 assert "ray" in sys.modules
 with ray_executor(Path(sys.argv[2])) as running:
-    cpus = running.connect(1).cpus
+    cpus = running.connect(Hardware(num_cpus=1), print).cpus
 print("cpus:", cpus)
 """
 
