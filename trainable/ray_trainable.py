@@ -15,6 +15,7 @@ from ray.train._internal.session import _TrainingResult  # what `Trainable.save`
 
 from trainable.base.config import Job
 from trainable.base.files import write_json
+from trainable.base.last_moment import before_the_end
 from trainable.base.paths import RunPaths, checkpoint_pairs
 from trainable.base.seats import Seats, seats_of
 from trainable.ray_disk import RayDisk
@@ -49,6 +50,8 @@ class StagedTrainable(tune.Trainable):
     ) -> None:
         self._tables, self._disk = tables, disk
         self._begin(config)
+        if disk is not None:
+            before_the_end(self._settle)
 
     def _begin(self, config: dict[str, Any]) -> None:
         # Tune may set a trial up while another actor still runs it: nothing is read or written before `step`.
@@ -104,8 +107,7 @@ class StagedTrainable(tune.Trainable):
         self._leave_seat()
         if self._disk is None:
             return super().save(checkpoint_dir)
-        if self._mirror is not None:
-            self._mirror.settle()
+        self._settle()
         return _TrainingResult(None, dict(self._last_result or {}))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -126,6 +128,11 @@ class StagedTrainable(tune.Trainable):
         from trainable.run.checkpoints import read_state
 
         self.stepper.trainer.load_state_dict(read_state(moved.file))
+
+    def _settle(self) -> None:
+        """The state of the last whole epoch is with the driver when this returns."""
+        if self._mirror is not None:
+            self._mirror.settle()
 
     def _leave_seat(self) -> None:
         """What this process does not use is for the other trials of the node."""

@@ -26,7 +26,7 @@ from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.nodes import Nodes
 from orchestrator.execution.queue import TrainingQueue
-from orchestrator.execution.waiting import Waiting
+from orchestrator.execution.waiting import Waiting, why_no_process
 from trainable.base.errors import Failure
 from trainable.run.history import TrialHistory
 
@@ -69,7 +69,7 @@ class Dispatcher:
         """The trial of each training that has not failed, by the training's name."""
         self.stopped: dict[str, str] = {}
         """Why trials were stopped before their end, by name."""
-        self.waiting = Waiting(events)
+        self.waiting = Waiting(events, lambda name: why_no_process(self.trials[name].config["resources"]))
         self._attempts: dict[str, int] = {}
         self._next: str | None = None
 

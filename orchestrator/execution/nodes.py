@@ -16,6 +16,8 @@ MEMORY_SHARE = 0.9
 LOOK_SECONDS = 5.0
 PATIENCE_SECONDS, LONGEST_WAIT_SECONDS = 60.0, 900.0
 """How often it is said that there is no node yet, and after how long nobody waits for one any more."""
+SILENCE_SECONDS = 10.0
+"""How long a cluster that has just started may take to say that it has an autoscaler."""
 ACCELERATOR = "accelerator_type:"
 _A_LITTLE = 0.001
 """What a training takes of a resource that says what kind of node this is: any number of trainings fits."""
@@ -108,7 +110,7 @@ class Nodes:
         """What the run needs room for: an autoscaler adds nodes for it, and takes away those that are idle."""
         self._tell([bundle_of(request) for request in requests])
 
-    def first(self, hardware: Hardware, autoscaled: Callable[[], bool], say: Callable[[str], None]) -> Cluster:
+    def first(self, hardware: Hardware, autoscaled: Callable[[], bool | None], say: Callable[[str], None]) -> Cluster:
         """The nodes, once one of them can train as `hardware` wishes: a cluster that grows may begin with none.
 
         What comes back may have none, where nobody would add one.
@@ -118,7 +120,10 @@ class Nodes:
         """
         since = self._clock()
         said = since - PATIENCE_SECONDS
-        while (lacks := _lacks(self.now(), hardware)) is not None and autoscaled():
+        while (lacks := _lacks(self.now(), hardware)) is not None:
+            grows = autoscaled()
+            if grows is False or (grows is None and self._clock() - since >= SILENCE_SECONDS):
+                break
             now, what = self._clock(), " and ".join(f"{n:g} {name}" for name, n in lacks.items() if n >= 1)
             if now - since >= LONGEST_WAIT_SECONDS:
                 raise ConfigError(f"no node with {what} has come in {now - since:.0f} s; the cluster has {self._last}")
@@ -152,17 +157,29 @@ def _lacks(cluster: Cluster, hardware: Hardware) -> dict[str, float] | None:
     return lacks
 
 
-def is_autoscaled() -> bool:
-    """Whether the cluster has an autoscaler that may add nodes. One that only watches has a type for each node."""
+def is_autoscaled() -> bool | None:
+    """Whether the cluster has an autoscaler that may add nodes; None where it has none, or none that has said so yet.
+
+    One that only watches a cluster that was started by hand has a type of its own for each node.
+    """
+    found = _node_types()
+    alive = {f"node_{node['NodeID']}" for node in _ray_nodes() if node["Alive"]}
+    return None if found is None else not alive <= found
+
+
+def _node_types() -> set[str] | None:
+    """The types of nodes that the autoscaler counts, of either version; None where it has not counted."""
+    import ray
     from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
-    from ray._private.state import state
+    from ray.autoscaler.v2.sdk import get_cluster_status
     from ray.autoscaler.v2.utils import is_autoscaler_v2
     from ray.experimental.internal_kv import _internal_kv_get
 
     if is_autoscaler_v2():
-        return any(group.max_count > 0 for group in state.get_cluster_config().node_group_configs)
-    report = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or "{}").get("autoscaler_report") or {}
-    return not {*report.get("active_nodes", ())} <= {f"node_{node['NodeID']}" for node in _ray_nodes()}
+        status = get_cluster_status(ray.get_runtime_context().gcs_address)
+        return {node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)}
+    report = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or "{}").get("autoscaler_report")
+    return None if report is None else {*(report["active_nodes"] or ()), *(report["idle_nodes"] or ())}
 
 
 def _ray_nodes() -> Sequence[Mapping[str, Any]]:

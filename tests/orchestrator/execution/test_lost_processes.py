@@ -82,21 +82,21 @@ class Clock:
 
 def test_who_waits_for_a_minute_is_spoken_of() -> None:
     heard, clock = Heard(), Clock()
-    waiting = Waiting(heard, lambda: "the reason", clock=clock)
+    waiting = Waiting(heard, lambda name: "the reason", clock=clock)
     waiting.asked("a")
     waiting.asked("b")
     clock.now = PATIENCE_SECONDS - 1
     waiting.say_who_waits()
     assert waiting.over("b")
     assert not heard.said
-    for clock.now in range(60, 250, 10):
+    for clock.now in range(45, 250, 5):
         waiting.say_who_waits()
-    assert heard.said == [("a", 60, "the reason"), ("a", 120, "the reason"), ("a", 240, "the reason")]
+    assert heard.said == [("a", 45, "the reason"), ("a", 90, "the reason"), ("a", 180, "the reason")]
 
 
 def test_who_has_a_process_is_not_spoken_of() -> None:
     heard, clock = Heard(), Clock()
-    waiting = Waiting(heard, lambda: "the reason", clock=clock)
+    waiting = Waiting(heard, lambda name: "the reason", clock=clock)
     waiting.asked("a")
     assert waiting.over("a")
     assert not waiting.over("a")
@@ -110,7 +110,7 @@ def test_where_ray_does_not_answer_the_run_goes_on(monkeypatch: pytest.MonkeyPat
         raise ConnectionError
 
     monkeypatch.setattr("ray.util.placement_group_table", fail)
-    assert why_no_process() == "it has no process, and Ray does not say why"
+    assert why_no_process({}) == "it has no process, and Ray does not say why"
 
 
 @pytest.mark.ray
@@ -120,9 +120,11 @@ def test_the_reason_for_waiting_is_what_ray_says(ray_token: None) -> None:
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
     try:
-        assert "raylet.out" in why_no_process()
-        group = placement_group([{"CPU": 99}])
-        assert "since no node has the CPUs" in why_no_process()
+        assert "raylet.out" in why_no_process({"CPU": 1.0})
+        bundle = {"CPU": 99.0, "GPU": 0.5, "memory": 2e9, "accelerator_type:T4": 0.001}
+        group = placement_group([bundle])
+        asked = "it asks for 99 CPU, 0.5 GPU, 2.0 GB, T4, and the nodes have free: 1 CPU, 0 GPU, "
+        assert asked in why_no_process(bundle)
         remove_placement_group(group)
     finally:
         ray.shutdown()

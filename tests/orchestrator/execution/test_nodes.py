@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.hardware import Hardware
-from orchestrator.execution.nodes import LONGEST_WAIT_SECONDS, LOOK_SECONDS, Nodes, bundle_of, cluster_of, for_tasks
+from orchestrator.execution.nodes import (
+    LONGEST_WAIT_SECONDS,
+    LOOK_SECONDS,
+    SILENCE_SECONDS,
+    Nodes,
+    bundle_of,
+    cluster_of,
+    for_tasks,
+)
 from trainable.base.errors import ConfigError
 
 ON_A_GPU = Request(Share(4, 0.5), accelerator="A10G")
@@ -42,7 +50,7 @@ class Times:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def first(self, autoscaled: bool = True, **wishes: Any) -> Cluster:
+    def first(self, autoscaled: bool | None = True, **wishes: Any) -> Cluster:
         return self.nodes.first(Hardware(address="auto", **wishes), lambda: autoscaled, self.said.append)
 
 
@@ -118,6 +126,9 @@ def test_nobody_waits_where_no_node_will_come_or_for_ever() -> None:
     times = Times([node(cpus=4)])
     assert times.first(autoscaled=False, device="cuda").gpus == 0, "which the allocation then refuses"
     assert (times.now, times.asked, times.said) == (0.0, [], [])
+    assert times.first(autoscaled=None, device="cuda").gpus == 0
+    assert times.now == SILENCE_SECONDS, "an autoscaler that has just started has not said anything yet"
+    times = Times([node(cpus=4)])
     with pytest.raises(ConfigError, match=rf"no node with 1 CPU and 1 GPU has come in {LONGEST_WAIT_SECONDS:.0f} s"):
         times.first(device="cuda")
     assert len(times.said) == LONGEST_WAIT_SECONDS // 60, "once a minute"

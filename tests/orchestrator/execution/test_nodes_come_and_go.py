@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,19 +21,49 @@ pytestmark = [pytest.mark.ray, pytest.mark.nightly]
 EPOCHS = 40
 OPTIONS = ("--only", "finetune_M1,finetune_M2", "--epochs", EPOCHS)
 STORE = 2**27
-AUTOSCALED = """
-import sys
-from ray.cluster_utils import AutoscalingCluster
-import json, subprocess
-worker = {"resources": {"CPU": 1, "object_store_memory": 2**27}, "node_config": {}, "min_workers": 0, "max_workers": 2}
-head = {"CPU": 0, "object_store_memory": 2**27}
-cluster = AutoscalingCluster(head, {"trains": worker}, idle_timeout_minutes=0.1, max_workers=2)
-cluster.start()
-try:
-    done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True)
-    print(json.dumps([done.returncode, done.stdout + done.stderr]), flush=True)
-finally:
-    cluster.shutdown()
+EMPTY = (
+    "cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands", "setup_commands",
+    "head_setup_commands", "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+)  # fmt: skip
+AUTOSCALER = {
+    "cluster_name": "grows",
+    "max_workers": 2,
+    "idle_timeout_minutes": 0.1,
+    "provider": {
+        "type": "fake_multinode",
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    },
+    "auth": {},
+    "head_node_type": "ray.head.default",
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "trains": {
+            "resources": {"CPU": 1, "object_store_memory": STORE},
+            "node_config": {},
+            "min_workers": 0,
+            "max_workers": 2,
+        },
+    },
+    "upscaling_speed": 20,
+    "file_mounts": {},
+    "file_mounts_sync_continuously": False,
+    **{key: [] for key in EMPTY},
+}
+"""Ray's own autoscaler with its provider for tests, which starts real nodes on this machine in place of a cloud's."""
+GROWS = """
+"$PYTHON" -m ray.scripts.scripts start --head --num-cpus 0 --object-store-memory 134217728 \\
+  --autoscaling-config "$CONFIG" --include-dashboard=false
+status=0
+"$@" || status=$?
+sleep 20
+"$PYTHON" - <<END
+import ray
+ray.init("auto", logging_level="ERROR")
+print("nodes left:", sum(node["Alive"] for node in ray.nodes()))
+END
+exit $status
 """
 
 
@@ -100,12 +131,16 @@ def test_an_autoscaler_adds_the_nodes_that_the_queue_wants(
         pytest.skip(f"no process namespaces here: {why}")
     where = ("--project-root", shared_project, "--output-root", tmp_path / "cluster", "--address", "auto")
     run = [sys.executable, "-m", "orchestrator", "run-all", *where, "--weights", "none", "--batch", 8, *OPTIONS]
-    code = [sys.executable, "-c", AUTOSCALED, json.dumps(list(map(str, run)))]
-    done = subprocess.run([*line, *code], capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (answer,) = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    code_of_run, printed = json.loads(answer)
-    assert code_of_run == 0, printed
+    (tmp_path / "grows.yaml").write_text(json.dumps(AUTOSCALER), encoding="utf-8")
+    told = {"PYTHON": sys.executable, "CONFIG": str(tmp_path / "grows.yaml"), "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    ray = {"RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(
+        [*line, "sh", "-ec", GROWS, "sh", *map(str, run)],
+        env={**os.environ, **told, **ray}, capture_output=True, text=True, cwd=ROOT, timeout=800, check=False,
+    )  # fmt: skip
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed
     assert "waiting for a node with 1 CPU; the cluster has 1 node, 0 CPUs" in printed
     assert "2 CPUs now" in printed, "both trainings want a node"
+    assert "nodes left: 1" in printed, "nobody wants them any more"
     as_one_process(shared_project, tmp_path / "here", tmp_path / "cluster")
