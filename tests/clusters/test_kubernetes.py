@@ -47,8 +47,8 @@ RAY_JOB = fields(
         },
     ),
 )  # fmt: skip
-"""What KubeRay's own reference of ray.io/v1 says of the fields that the file uses. Kubernetes drops a field that it does
-not know without a word."""
+"""What KubeRay's own reference of ray.io/v1 says of the fields that the file uses. Kubernetes drops unknown fields
+without a word."""
 
 
 def read(name: str) -> list[dict[str, Any]]:
