@@ -67,7 +67,7 @@ def test_plan_takes_every_option_of_run_all_that_decides_results() -> None:
     """So that `plan` can be called with the options of the run it is about."""
     only_about_where = {
         "--address", "--device", "--workers", "--num-cpus", "--cpus-per-trial", "--gpus-per-trial", "--plain",
-        "--verbose", "--trials-per-gpu", "--max-concurrent", "--allow-corrupt", "--deterministic",
+        "--verbose", "--accelerator-type", "--trials-per-gpu", "--max-concurrent", "--allow-corrupt", "--deterministic",
         "--log-format", "--detach", "--mlflow", "--trackio", "--wandb",
     }  # fmt: skip
     assert options_of(COMMANDS["run-all"]) - options_of(COMMANDS["plan"]) == only_about_where
