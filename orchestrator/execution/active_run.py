@@ -24,7 +24,8 @@ from orchestrator.execution.view import RunView
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.confirmation import to_confirm
-from orchestrator.sweeps.policies import Policy, make_policy
+from orchestrator.sweeps.policies import make_policy
+from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep
 from orchestrator.tracking.tracker import Tracker
