@@ -29,6 +29,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
+from orchestrator.cli.simulate import Simulation, print_simulations
 from orchestrator.cli.spending import Spending
 from orchestrator.cli.terminal import Terminal, say, styled
 from orchestrator.cli.tool_commands import refresh_report, write_report
@@ -43,6 +44,7 @@ from orchestrator.planning.ray_environment import set_environment
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
 from orchestrator.planning.steps import FaceApiEvaluation, Run, Step
+from orchestrator.simulation.plan import Planned
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
@@ -92,9 +94,11 @@ def plan(
     search: SweepSearch = SweepSearch(),
     spending: Spending = Spending(),
     faceapi: FaceApi = FaceApi(),
+    simulation: Simulation = Simulation(),
 ) -> None:
     """Show what run-all would do: on what data, what is done or stale and why, how long it would take here, and what it
     would cost. Takes those of run-all's options that say what runs."""
+    simulation.check()
     options = search.options(sweep, spending.deadline)
     settings = Settings(training.recipe(), faceapi.settings)
     console = Terminal()
@@ -104,13 +108,14 @@ def plan(
     check_room(todo, planner, Hardware(), console)
     if wants_imagenet(todo):
         say_how_imagenet_comes(console)
-    asked = bool(sweeps) or spending != Spending()
+    asked = bool(sweeps) or spending != Spending() or simulation.on_cpus
     outlook = look_ahead(steps, sweeps, planner, Hardware(), console, measure=asked)
     if sweeps:
         print_estimate(console, sweeps, planner, outlook)
     say_hours(outlook, spending, console)
     if outlook.lacks_speed:
         say(console, "how long that takes is not known before a first run; --price-per-hour PRICE measures it")
+    print_simulations(console, simulation, Planned(steps, sweeps, planner, spending.seconds), outlook)
     check_budget(outlook, spending)
 
 
