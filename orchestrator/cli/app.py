@@ -11,6 +11,7 @@ from cyclopts import App
 from orchestrator.cli.compare_command import compare
 from orchestrator.cli.history_command import history
 from orchestrator.cli.run_commands import plan, run_all, sweep
+from orchestrator.cli.status_command import status, stop
 from orchestrator.cli.tool_commands import cache, demo_data, faceapi, report
 from orchestrator.cli.verify_command import verify
 from trainable.base.command_line import installed_version, make_app, option
@@ -26,7 +27,7 @@ def command_line(name: str) -> App:
         "FaceAPI vs MobileNetV3 on M1, M2 and K7: seven experiments and their sweeps, one command.",
         version=installed_version,
     )
-    for command in (run_all, plan, sweep, report, verify, history, compare, faceapi, demo_data, cache):
+    for command in (run_all, plan, sweep, status, stop, report, verify, history, compare, faceapi, demo_data, cache):
         app.command(command, name=command.__name__.replace("_", "-"), sort_key=len(app.resolved_commands()))
     return app
 

@@ -20,7 +20,7 @@ SILENCE_SECONDS = 60.0
 """After how long without an event a line says how far the run is."""
 _TOLD_OF = 10
 """How many lines at most tell of the images of an evaluation, or of those that are decoded."""
-_HISTORY = ("scores", "stages", "total_seconds")
+_UNSAID = ("scores", "stages", "total_seconds", "place")
 
 
 class _Lines:
@@ -106,7 +106,7 @@ class JsonLines(_Lines):
         self._status(now)
 
     def _event(self, event: Event, now: float) -> None:
-        values = {key: value for key, value in event.values.items() if key not in _HISTORY}
+        values = {key: value for key, value in event.values.items() if key not in _UNSAID}
         name = {"name": event.name} if event.name else {}
         row = self.state.row_of(event.name, now)
         if row is not None and event.kind in ("epoch", "progress"):

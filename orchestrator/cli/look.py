@@ -39,7 +39,7 @@ class Look:
         self._rows = log_format == "auto" and self.console.is_terminal and not self.console.is_dumb_terminal
         self._is_terminal = self.console.is_terminal
 
-    def make_view(self, sweeps: Sequence[Sweep], planner: Planner) -> MakeView:
+    def make_view(self, sweeps: Sequence[Sweep], planner: Planner, price_per_hour: float | None = None) -> MakeView:
         """What opens the view of a run."""
         from orchestrator.cli.event_lines import JsonLines, TextLines
         from orchestrator.cli.live_rows import LiveRows
@@ -58,7 +58,7 @@ class Look:
                 printer = JsonLines(look.file, state, machine)
             elif self._rows:
                 printer = LiveRows(look, state, machine, verbose=self.verbose)
-            return ProgressView(state, printer, machine)
+            return ProgressView(state, printer, machine, price_per_hour=price_per_hour)
 
         return open_view
 

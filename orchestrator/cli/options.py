@@ -33,6 +33,10 @@ Only = Annotated[
 ]
 Fresh = Annotated[bool, flag("Run again what is done already.", group=RUN)]
 Verbose = Annotated[bool, flag("A line an epoch, also where a terminal shows rows.", group=RUN)]
+Detach = Annotated[
+    bool,
+    flag("Go on in the background, whatever becomes of this terminal: see the commands status and stop.", group=RUN),
+]
 LogFormat = Annotated[
     str,
     option(

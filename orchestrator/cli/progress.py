@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from orchestrator.cli.terminal import restore_terminal
 from orchestrator.planning.steps import Step
 from orchestrator.progress.event import Event, Kind
+from orchestrator.progress.snapshot import Snapshot
 from orchestrator.progress.state import RunState
 from orchestrator.progress.usage import Machine
 from trainable.base.errors import Failure
@@ -24,6 +25,7 @@ from trainable.run.history import HISTORY_COLUMNS, TrialHistory
 
 LOOK_SECONDS = 5.0
 _EPOCH_VALUES = (*HISTORY_COLUMNS, "epochs", "scores", "stages", "total_seconds")
+_PLACE_VALUES = ("hostname", "node", "node_ip", "device", "threads", "gpus", "accelerator")
 
 
 class Printer(Protocol):
@@ -58,12 +60,19 @@ class ProgressView:
     Args:
         machine: what it shows is looked at every few seconds, in a thread, for the printer.
         clock: seconds, of the same clock as the state's `began`.
+        price_per_hour: of the machine or cluster, where it is known.
     """
 
     def __init__(
-        self, state: RunState, printer: Printer, machine: Machine, clock: Callable[[], float] = time.monotonic
+        self,
+        state: RunState,
+        printer: Printer,
+        machine: Machine,
+        clock: Callable[[], float] = time.monotonic,
+        price_per_hour: float | None = None,
     ) -> None:
         self.state, self.printer, self.machine, self.clock = state, printer, machine, clock
+        self.price_per_hour = price_per_hour
         self.failures: dict[str, Failure] = {}
         self.log = Path()
         self._lock = threading.RLock()  # a signal's handler speaks in the middle of an event
@@ -83,6 +92,10 @@ class ProgressView:
         LOG.removeHandler(self._spoken)
         self._over.set()
         self._try(self.printer.close)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        with self._lock:
+            return Snapshot.of(self.state, self.machine.usage, self.clock(), self.price_per_hour).to_json()
 
     def abandon(self) -> None:
         restore_terminal()
@@ -109,7 +122,8 @@ class ProgressView:
         self._hear("started", name)
 
     def epoch(self, name: str, row: Mapping[str, Any]) -> None:
-        self._hear("epoch", name, **{key: row[key] for key in _EPOCH_VALUES if key in row})
+        place = {key: row[key] for key in _PLACE_VALUES if key in row}
+        self._hear("epoch", name, **{key: row[key] for key in _EPOCH_VALUES if key in row}, place=place)
 
     def paused(self, name: str) -> None:
         self._hear("paused", name)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from orchestrator.cli.sentences import about, amount, used
 from orchestrator.cli.terminal import styled
+from orchestrator.progress.pace import Left
 from orchestrator.progress.row import Row
 from orchestrator.progress.sparkline import sparkline
 from orchestrator.progress.state import RunState
@@ -41,7 +42,7 @@ def draw(state: RunState, usage: Usage, now: float, width: int, height: int, *, 
         plain: only characters that any console of the last decades has.
     """
     rows = state.rows(now)
-    footer = _footer(rows, state, usage, now)
+    footer = summary(rows, now - state.began, state.left(now), usage)
     lines = draw_rows(rows, width, height - len(footer), plain=plain)
     return [*lines, *(_cut(styled((line, "dim")), width) for line in footer)][-max(0, height) :]
 
@@ -160,13 +161,15 @@ def _cut(line: Text, width: int) -> Text:
     return line
 
 
-def _footer(rows: Sequence[Row], state: RunState, usage: Usage, now: float) -> list[str]:
+def summary(
+    rows: Sequence[Row], elapsed: float, left: Left | None, usage: Usage, machine: str = "this machine"
+) -> list[str]:
+    """The lines below the rows: all of them together, and what of the machine is in use."""
     count = Counter(_WORDS.get(row.status, row.status) for row in rows)
-    words = [f"{count[word]} {word}" for word in ("running", "waiting", "done", "failed") if count[word]]
-    left = state.left(now)
+    order = ("running", "waiting", "stopped", "done", "failed")
+    words = [f"{count[word]} {word}" for word in order if count[word]]
     more = [f"{about(left)} left"] if left is not None and left.seconds else []
-    elapsed = _coarse(now - state.began)
-    return [", ".join([*words, f"{elapsed} so far", *more]), f"this machine: {', '.join(used(usage))}"]
+    return [", ".join([*words, f"{_coarse(elapsed)} so far", *more]), f"{machine}: {', '.join(used(usage))}"]
 
 
 def _coarse(seconds: float) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
+from orchestrator.cli.detach import go_on_in_background
 from orchestrator.cli.estimate_table import print_estimate
 from orchestrator.cli.hashing import hashing_bar
 from orchestrator.cli.hours import check_budget, look_ahead, say_hours
 from orchestrator.cli.look import Look
 from orchestrator.cli.options import (
+    Detach,
     FaceApi,
     Fresh,
     LogFormat,
@@ -27,6 +27,7 @@ from orchestrator.cli.options import (
     Training,
     Verbose,
 )
+from orchestrator.cli.own_command import own_command
 from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
 from orchestrator.cli.simulate import Simulation, print_simulations
@@ -66,6 +67,7 @@ def run_all(
     fresh: Fresh = False,
     verbose: Verbose = False,
     log_format: LogFormat = "auto",
+    detach: Detach = False,
     training: Training = Training(),
     sweep: SweepSpace = None,
     search: SweepSearch = SweepSearch(),
@@ -81,7 +83,7 @@ def run_all(
     settings = Settings(training.recipe(), faceapi.settings)
     look = Look(log_format, verbose)
     planner, steps, sweeps = _plan(project.paths, select(only), settings, options, look.console, fresh=fresh)
-    return _run(steps, sweeps, planner, hardware, choice, look, spending, fresh=fresh)
+    return _run(steps, sweeps, planner, hardware, choice, look, spending, fresh=fresh, detach=detach)
 
 
 def plan(
@@ -127,6 +129,7 @@ def sweep(
     fresh: Fresh = False,
     verbose: Verbose = False,
     log_format: LogFormat = "auto",
+    detach: Detach = False,
     training: Training = Training(),
     space: Space = "lr",
     search: SweepSearch = SweepSearch(),
@@ -146,7 +149,7 @@ def sweep(
         raise ConfigError(f"{', '.join(faceapi)}: trains nothing, so there is nothing to sweep")
     look = Look(log_format, verbose)
     planner, _, sweeps = _plan(project.paths, chosen, settings, options, look.console, fixed=False, fresh=fresh)
-    return _run([], sweeps, planner, hardware, choice, look, spending, fresh=fresh)
+    return _run([], sweeps, planner, hardware, choice, look, spending, fresh=fresh, detach=detach)
 
 
 def _plan(
@@ -190,6 +193,7 @@ def _run(
     spending: Spending,
     *,
     fresh: bool,
+    detach: bool,
 ) -> int:
     console, todo = look.console, left_to_do(steps, sweeps)
     outlook = look_ahead(steps, sweeps, planner, hardware, console, measure=spending.budget is not None)
@@ -198,16 +202,19 @@ def _run(
     check_room(todo, planner, hardware, console)
     if wants_imagenet(todo):
         fetch_imagenet(console)
+    if detach:
+        return go_on_in_background(planner.paths, hardware.address, console)
     from orchestrator.execution.interrupts import hangups_held_back
     from orchestrator.execution.runner import run_steps
 
     preload = ["orchestrator.reporting.report"]
     command = "run-all" if steps else "sweep"
     with hangups_held_back(), tracked(choice, planner.paths, command, sweeps) as run:
-        make_view = look.make_view(sweeps, planner)
+        make_view = look.make_view(sweeps, planner, spending.price_per_hour)
         outcome = run.outcome = run_steps(
-            steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload, tracker=run.tracker
-        )
+            steps, sweeps, planner, hardware, make_view, fresh=fresh, preload=preload, tracker=run.tracker,
+            command=own_command(without=("--fresh",)),
+        )  # fmt: skip
         keep_price(planner.paths, spending.price_per_hour)
         found = _report_sweeps(sweeps, planner, console, alone=not steps)
         failures = {name: failure.message for name, failure in outcome.failures.items()}
@@ -242,8 +249,7 @@ def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -
     if done := [name for name in done if name not in {*outcome.restored, *outcome.failures}]:
         say(console, f"done before: {' '.join(done)}")
     if outcome.interrupted:
-        again = shlex.join([*(a for a in sys.argv[1:] if a != "--fresh")])
-        say(console, f"interrupted; go on with: python -m orchestrator {again}")
+        say(console, f"interrupted; go on with: {own_command(without=('--fresh',))}")
     elif outcome.failures:
         names = ", ".join(outcome.failures)
         say(console, styled(("failed:", "red"), f" {names}; the same command tries again"))

@@ -213,14 +213,15 @@ class EventCallback(_NotStored, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self.events.epoch(trial_name(trial), result)
+        gpus = trial.config["resources"].get("GPU", 0.0)
+        self.events.epoch(trial_name(trial), {**result, "gpus": gpus})
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         name, result = trial_name(trial), trial.last_result or {}
         if name in self.dispatcher.stopped:
             history = TrialHistory.from_json(result) if "scores" in result else None
             self.events.stopped(name, self.dispatcher.stopped[name], history)
-        elif result.get("done"):
+        elif "epochs" in result and result["epoch"] == result["epochs"]:  # Tune says `done` of all that it stops
             self.events.finished(name)  # not a trial that an interrupted run leaves for the next command
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -29,7 +29,12 @@ def only_one(paths: ProjectPaths) -> Iterator[None]:
 
 
 def is_running(paths: ProjectPaths) -> bool:
-    """Whether a run holds the folder now. Creates nothing."""
+    """Whether a run holds the folder now, as far as this process can know. Creates nothing."""
+    return is_held(paths) or False
+
+
+def is_held(paths: ProjectPaths) -> bool | None:
+    """Whether a run holds the folder now; None where this process may not ask. Creates nothing."""
     if not paths.lock.exists():
         return False
     try:
@@ -38,4 +43,4 @@ def is_running(paths: ProjectPaths) -> bool:
     except Timeout:
         return True
     except OSError:  # a folder that may only be read
-        return False
+        return None

@@ -14,6 +14,7 @@ from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.interrupts import INTERRUPTED, graceful_interrupts
 from orchestrator.execution.lock import only_one
 from orchestrator.execution.preload import Preload
+from orchestrator.execution.publishing import Publisher
 from orchestrator.execution.session import ray_executor
 from orchestrator.execution.view import MakeView, RunView
 from orchestrator.planning.planner import Planner
@@ -44,29 +45,23 @@ class Outcome:
 
 
 def run_steps(
-    steps: Sequence[Step],
-    sweeps: Sequence[Sweep],
-    planner: Planner,
-    hardware: Hardware,
-    make_view: MakeView,
-    *,
-    fresh: bool = False,
-    open_executor: OpenExecutor = ray_executor,
-    preload: Sequence[str] = (),
-    tracker: Tracker = NO_TRACKER,
-) -> Outcome:
+    steps: Sequence[Step], sweeps: Sequence[Sweep], planner: Planner, hardware: Hardware, make_view: MakeView, *,
+    fresh: bool = False, open_executor: OpenExecutor = ray_executor, preload: Sequence[str] = (),
+    tracker: Tracker = NO_TRACKER, command: str = "",
+) -> Outcome:  # fmt: skip
     """Run what is to do of `steps` and of the sweeps' trials, then the confirmations. A failure leaves the rest alone.
 
     Args:
         preload: modules that the caller needs afterwards, imported when nothing else is left to do.
         tracker: is told of the runs; the caller closes it.
+        command: as the user gave it, for those who look from outside.
 
     Raises:
         ConfigError: before a result is touched: weights, cluster or room are lacking, or another run writes there.
     """
     if not _to_restore(steps) and not _anything_left(steps, sweeps, planner):
         return Outcome({}, False)
-    with only_one(planner.paths):
+    with only_one(planner.paths), Publisher(planner.paths, hardware.address, command) as others:
         restored = _restored(steps, planner)
         if not _anything_left(steps, sweeps, planner):
             return restored
@@ -74,15 +69,19 @@ def run_steps(
         stop = threading.Event()
         with open_executor(planner.paths.logs, hardware.address) as executor, make_view(executor.terminal) as view:
             _announce(view, executor.log, todo, sweeps)
+            others.show(view)
             images = None if hardware.plain else _images(todo, planner)
             with Preload(trainings(todo), images, view.decoded, stop, executor.modules, preload, view.say) as load:
                 cluster = executor.connect(hardware, view.say)
                 if fresh:
                     load.finish()
-                with graceful_interrupts(stop, view.say, view.abandon):
+                with graceful_interrupts(stop, view.say, others.leaving(view.abandon)) as interrupts:
+                    others.heed(interrupts)
                     run = ActiveRun(planner, hardware, executor, cluster, view, load.over, sweeps, tracker, fresh=fresh)
                     ran = run.run(todo)
-    return restored.with_ran(_outcome(ran, planner, view.failures, interrupted=stop.is_set()))
+        outcome = restored.with_ran(_outcome(ran, planner, view.failures, interrupted=stop.is_set()))
+        others.exit_code = outcome.exit_code
+    return outcome
 
 
 def _to_restore(steps: Sequence[Step]) -> list[Run | FaceApiEvaluation]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from orchestrator.execution.address import check_address, said, token_source
 from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Tables, Training
@@ -65,13 +65,13 @@ class RayExecutor:
         if self.address is None:
             start_ray(hardware.num_cpus, self.log, **quiet)
             return cluster_of(ray.nodes(), usable_memory())
-        _check_address(self.address)
+        check_address(self.address)
         try:
             ray.init(address=self.address, runtime_env=worker_environment(local=False), **quiet)
         except Exception as error:  # nor for this: connection, version, authentication
             raise ConfigError(
-                f"{_said(self.address)}: no Ray cluster could be joined ({reason(error)}); is it running, does "
-                f"this machine have its token ({_token_source()}) and the same RAY_AUTH_MODE?"
+                f"{said(self.address)}: no Ray cluster could be joined ({reason(error)}); is it running, does "
+                f"this machine have its token ({token_source()}) and the same RAY_AUTH_MODE?"
             ) from error
         self.nodes = Nodes()
         return self.nodes.first(hardware, is_autoscaled, say)
@@ -187,38 +187,3 @@ def ray_executor(log_folder: Path, address: str | None = None) -> Iterator[RayEx
         for target, source in enumerate(saved, 1):
             os.dup2(source, target)
             os.close(source)
-
-
-def _check_address(address: str) -> None:
-    """Raises ConfigError where nothing listens; Ray itself would try for two minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise ConfigError(f"{_said(address)}: must be host:port of the cluster's head, or auto{_unset(address)}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"{_said(address)}: nothing answers there ({error}); does the cluster run?{_unset(address)}"
-        ) from error
-
-
-def _is_of_the_environment(address: str) -> bool:
-    """`ray job` and others leave $RAY_ADDRESS behind, which the user may not know of."""
-    return os.environ.get("RAY_ADDRESS") == address
-
-
-def _said(address: str) -> str:
-    """The address as it was given, for messages."""
-    return f"$RAY_ADDRESS={address}" if _is_of_the_environment(address) else f"--address {address}"
-
-
-def _token_source() -> str:
-    """Where Ray takes the cluster's token from."""
-    variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    return next((f"${name}" for name in variables if os.environ.get(name)), "~/.ray/auth_token")
-
-
-def _unset(address: str) -> str:
-    return " (unset RAY_ADDRESS to start a Ray here)" if _is_of_the_environment(address) else ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from orchestrator.execution.events import RunEvents
 from orchestrator.planning.steps import Step
@@ -26,6 +26,9 @@ class RunView(RunEvents, Protocol):
 
     def decoded(self, there: int, wanted: int) -> None:
         """Show how many of the wanted images are decoded."""
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """How far the run is, as JSON values, for those who look from outside. Called from any thread."""
 
     def abandon(self) -> None:
         """Leave the terminal usable: the process is about to end at once."""

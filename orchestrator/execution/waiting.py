@@ -29,10 +29,8 @@ def why_no_process(bundle: Mapping[str, float]) -> str:
     except Exception:  # whatever it is, a word about waiting must not end the run
         return "it has no process, and Ray does not say why"
     if any(group["state"] in ("PENDING", "RESCHEDULING") for group in groups):
-        nodes = "; ".join(_amounts(bundle, node) for node in free)
-        return (
-            f"it has no process: it asks for {_amounts(bundle, bundle)}, and its nodes have free: {nodes or 'nothing'}"
-        )
+        nodes = "; ".join(_amounts(bundle, node) for node in free) or "nothing"
+        return f"it has no process: it asks for {_amounts(bundle, bundle)}, and the nodes have free: {nodes}"
     return f"it has no process, though Ray has room for one; the end of {_log()} says why"
 
 

@@ -113,6 +113,16 @@ class ProjectPaths:
         return self.internal / "run.lock"
 
     @property
+    def notice(self) -> Path:
+        """What the run says of itself to whoever looks (see `orchestrator.execution.notice`)."""
+        return self.internal / "run.json"
+
+    @property
+    def wish(self) -> Path:
+        """What somebody asks of the run."""
+        return self.internal / "wish.json"
+
+    @property
     def logs(self) -> Path:
         return self.internal / "logs"
 

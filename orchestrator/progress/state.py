@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from orchestrator.planning.steps import Confirmation, FaceApiEvaluation, Step, TrainingStep, Trial
 from orchestrator.progress.evaluation import Evaluation
@@ -10,13 +10,15 @@ from orchestrator.progress.event import Event
 from orchestrator.progress.group import Group, clock_time
 from orchestrator.progress.pace import Left, Pace, Throughput
 from orchestrator.progress.row import Row
-from orchestrator.progress.training import Status, Training
+from orchestrator.progress.training import ENDED, Status, Training
 from orchestrator.sweeps.confirmation import CANDIDATES
 from orchestrator.sweeps.estimate import planned_ends
 from orchestrator.sweeps.sweep import Sweep
 
 DECODING = "decoding"
 """The row of the images that are decoded."""
+_WHY = {"waiting": "", "paused": "for other trials", "retried": "to be tried again"}
+"""Why work waits after an event; "" where the event says so."""
 _ENDS: Mapping[str, Status] = {"finished": "done", "stopped": "stopped", "failed": "failed"}
 
 
@@ -38,6 +40,8 @@ class RunState:
         self.trainings: dict[str, Training] = {}
         self.decoding = Evaluation(DECODING, 0)
         self.messages: dict[str, str] = {}
+        self.why: dict[str, str] = {}
+        """Why work shows no sign of life, as long as that is so."""
         self._own: dict[str, Training | Evaluation | Group] = {}
         """What has a row, by the row's name, in the order of the rows."""
         self._groups: dict[str, Group] = {}
@@ -87,6 +91,9 @@ class RunState:
             _evaluate(evaluation, event, now)
         if event.kind == "failed":
             self.messages[event.name] = values["message"]
+        self.why.pop(event.name, None)
+        if event.kind in _WHY:
+            self.why[event.name] = _WHY[event.kind] or values["why"]
 
     def _train(self, training: Training, event: Event, now: float) -> None:
         group = self._groups.get(training.name)
@@ -98,7 +105,7 @@ class RunState:
             if group is not None:
                 group.took(training, now)
         elif event.kind in ("paused", "retried"):
-            training.status = "paused"
+            training.pause(now)
         elif event.kind in _ENDS:
             training.end(_ENDS[event.kind], now)
 
@@ -126,6 +133,19 @@ class RunState:
             longest = max(longest, alone.seconds if alone is not None else 0.0)
         together = clock_time(total, self.throughput, now) if total.seconds else total
         return None if together is None else Left(max(longest, together.seconds), total.guessed, total.at_most)
+
+    def waits(self) -> Iterator[tuple[str, str]]:
+        """What waits and why: the name of its row, and a clause, once for each training that waits for it."""
+        slots = any(training.status == "running" for training in self.trainings.values())
+        first = "for a free slot" if slots else "for their processes to start"
+        for title, work in self._own.items():
+            parts = list(work.trainings.values()) if isinstance(work, Group) else [work]
+            for part in parts:
+                if part.name in self.why and part.status not in ENDED:
+                    yield title, self.why[part.name]
+                elif part.status in ("waiting", "paused"):
+                    announced = part.name in self.trainings or isinstance(part, Evaluation)
+                    yield title, first if announced else "for the best trials of the sweep"
 
     def _row(self, work: Training | Evaluation | Group, now: float) -> Row:
         until = work.ended if work.ended is not None else now

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.planning.costs import stage_cost
 from orchestrator.planning.steps import TrainingStep
 from orchestrator.progress.pace import Left, Pace, stages_left
+from orchestrator.progress.place import DeviceTime, Place
 from trainable.base.config import TrainConfig
 from trainable.run.history import TrialHistory
 
@@ -27,6 +28,8 @@ class Training:
         scores: the validation macro-F1 of each.
         seconds: of the last epoch.
         began, last, ended: when it started in this command, was last heard of, and ended.
+        place: where its last epoch was trained.
+        had: the CPU or GPU time that it has taken in this command.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Training:
     began: float | None = None
     last: float | None = None
     ended: float | None = None
+    place: Place | None = None
+    had: DeviceTime = field(default_factory=DeviceTime)
 
     @classmethod
     def of(cls, step: TrainingStep, name: str = "") -> Training:
@@ -50,10 +55,13 @@ class Training:
     def start(self, now: float) -> None:
         self.status, self.last, self.ended = "running", now, None
         self.began = now if self.began is None else self.began
+        self.had.start(now)
 
     def take(self, row: Mapping[str, Any], now: float, pace: Pace) -> None:
         """Take in an epoch that has ended (see `RunEvents.epoch`)."""
         history = TrialHistory.from_json(row)
+        self.place = Place.of(row["place"]) if row.get("place") else self.place
+        self.had.count(self.place, now)
         self.last, self.seconds = now, float(row["seconds"])
         self.epoch, self.stage = int(row["epoch"]), int(row["stage"])
         self.scores = history.scores or (*self.scores, float(row["val_macro_f1"]))
@@ -61,8 +69,13 @@ class Training:
             cost = stage_cost(self.stage, self.rows)
             pace.saw(self.name, self.experiment, self.stage, self.seconds, cost)
 
+    def pause(self, now: float) -> None:
+        self.status = "paused"
+        self.had.stop(self.place, now)
+
     def end(self, status: Status, now: float) -> None:
         self.status, self.last, self.ended = status, now, now
+        self.had.stop(self.place, now)
 
     @property
     def best(self) -> float | None:

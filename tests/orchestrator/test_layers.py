@@ -25,6 +25,7 @@ RAY = {
     "trainable/ray_node.py",
     "search_spaces/quantiles.py",  # spaces are written in ray.tune's domains, by us and by users
     "search_spaces/spaces.py",
+    "orchestrator/execution/cluster_board.py",
     "orchestrator/execution/driver_disk.py",
     "orchestrator/execution/tuner.py",
     "orchestrator/execution/loggers.py",

@@ -63,6 +63,15 @@ def epoch_row(
     }  # fmt: skip
 
 
+_DEVICE = {"device": ["cpu", "cuda"], "threads": [1, 64], "gpus": [0.0, 0.5, 1.0]}
+_NODE = {"hostname": ["이름", "node-1"], "node_ip": ["10.0.0.1"], "accelerator": ["H100"]}
+PLACES = st.just({}) | st.fixed_dictionaries(
+    {name: st.sampled_from(values) for name, values in _DEVICE.items()},
+    optional={name: st.sampled_from(values) for name, values in _NODE.items()},
+)
+"""What a training may say of where it is."""
+
+
 class Clock:
     """A clock that is set by hand."""
 
@@ -104,6 +113,7 @@ def _values(draw: st.DrawFn, kind: str, step: Step | None) -> Iterator[tuple[str
     if kind == "epoch" and isinstance(step, Run | Trial | Confirmation):
         epoch, score = draw(st.integers(1, step.config.epochs)), draw(st.floats(0, 1) | st.just(math.nan))
         yield from epoch_row(step, epoch, score, draw(st.floats(0, 1e6))).items()
+        yield "place", draw(PLACES)
     elif kind == "progress":
         yield from {"done": draw(st.integers(0, 640)), "total": 640}.items()
     elif kind in ("failed", "retried"):

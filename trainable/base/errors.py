@@ -108,6 +108,9 @@ class InterruptedRun(EmosweepError):
     exit_code = 130
 
 
+_LOST_NODE = ("its node has died", "ActorUnavailableError")
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error as a value, which travels between processes and stays with a result.
@@ -124,8 +127,9 @@ class Failure:
 
     @property
     def lost_node(self) -> bool:
-        """Whether a cluster has lost the node, in Ray's words: the work itself has done nothing wrong."""
-        return "its node has died" in f"{self.message} {self.details}"
+        """Whether a cluster has lost the node, or the way to it, as far as Ray's words tell: the work itself has done
+        nothing wrong."""
+        return any(words in f"{self.message} {self.details}" for words in _LOST_NODE)
 
     @classmethod
     def of(cls, error: BaseException | None) -> Self:

@@ -49,7 +49,7 @@ class JobStepper:
 
         Returns:
             The epoch's row of history.csv, the history of the whole trial (see `TrialHistory.to_json`), `epochs`,
-            `done`, and with the last epoch the main metrics of the run.
+            `done`, `device` (cpu or cuda), `threads`, and with the last epoch the main metrics of the run.
         """
         from trainable.run.artifacts import finished_metrics
 
@@ -60,6 +60,7 @@ class JobStepper:
         # All epochs, since a scheduler that was started again has not seen the earlier ones.
         history = TrialHistory.of_rows(trainer.history).to_json()
         result = {**trainer.history[-1], **history, "epochs": trainer.config.epochs, "done": trainer.done}
+        result |= {"device": trainer.compute.device.type, "threads": trainer.cpus()}
         if trainer.done:
             trainer.finish()
             result |= finished_metrics(trainer.paths)

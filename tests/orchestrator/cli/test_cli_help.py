@@ -34,6 +34,8 @@ def test_the_commands() -> None:
         "run-all",
         "plan",
         "sweep",
+        "status",
+        "stop",
         "report",
         "verify",
         "history",
@@ -66,7 +68,7 @@ def test_plan_takes_every_option_of_run_all_that_decides_results() -> None:
     only_about_where = {
         "--address", "--device", "--workers", "--num-cpus", "--cpus-per-trial", "--gpus-per-trial", "--plain",
         "--verbose", "--trials-per-gpu", "--max-concurrent", "--allow-corrupt", "--deterministic",
-        "--log-format", "--mlflow", "--trackio", "--wandb",
+        "--log-format", "--detach", "--mlflow", "--trackio", "--wandb",
     }  # fmt: skip
     assert options_of(COMMANDS["run-all"]) - options_of(COMMANDS["plan"]) == only_about_where
     assert options_of(COMMANDS["plan"]) <= options_of(COMMANDS["run-all"])
@@ -131,7 +133,7 @@ def test_nothing_asked_is_help(cli: Cli) -> None:
     [
         (("run-all", "--epoch", "3"), ("no such option: --epoch. Did you mean --epochs?",)),
         (("run-all", "--outputroot", "x"), ("no such option: --outputroot. Did you mean --output-root?",)),
-        (("runall",), ('no such command: "runall". Did you mean "run-all"?', "compare")),
+        (("runall",), ('no such command: "runall". Did you mean "run-all"?', "status")),
         (("plan", "--batch"), ("--batch needs a value",)),
         (("plan", "--batch", "--seed", "1"), ("--batch needs a value",)),
         (("report", "--only", "probe_M1"), ("no such option: --only",)),

@@ -58,6 +58,9 @@ class Log(NoEvents):
     def decoded(self, there: int, wanted: int) -> None:
         pass
 
+    def snapshot(self) -> dict[str, Any]:
+        return {}
+
     def abandon(self) -> None:
         pass
 

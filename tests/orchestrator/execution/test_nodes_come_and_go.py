@@ -15,6 +15,7 @@ from ray_runs import ROOT, RUNS, epoch_reached, running_at, trained, trial_proce
 from small_runs import CPU, spec_of
 
 from trainable.base.config import TrainConfig
+from trainable.base.errors import Failure
 from trainable.run.trainer import Trainer
 
 pytestmark = [pytest.mark.ray, pytest.mark.nightly]
@@ -107,6 +108,8 @@ def test_a_node_that_joins_late_trains_and_one_that_dies_costs_nothing_else(
     assert process.returncode == 0, printed
     assert "the cluster has changed: 2 nodes, 2 CPUs now, 1 node, 1 CPUs before" in printed
     assert "the cluster has changed: 1 node, 1 CPUs now, 2 nodes, 2 CPUs before" in printed
+    (log,) = (there / ".emosweep/logs").iterdir()
+    assert Failure("", log.read_text(encoding="utf-8")).lost_node, "Ray's words, by which a lost node is known"
     as_one_process(shared_project, tmp_path / "here", there)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 from pages import Page
@@ -45,6 +45,9 @@ class Silent(NoEvents):
     def add(self, steps: Sequence[Step], unchosen: Collection[str] = ()) -> None: ...
     def say(self, text: str) -> None: ...
     def decoded(self, there: int, wanted: int) -> None: ...
+    def snapshot(self) -> dict[str, Any]:
+        return {}
+
     def abandon(self) -> None: ...
     def failed(self, name: str, failure: Failure) -> None:
         self.failures[name] = failure

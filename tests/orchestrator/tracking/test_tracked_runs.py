@@ -49,6 +49,9 @@ class View(NoEvents):
     def decoded(self, there: int, wanted: int) -> None:
         pass
 
+    def snapshot(self) -> dict[str, Any]:
+        return {}
+
     def abandon(self) -> None:
         pass
 
