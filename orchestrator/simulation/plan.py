@@ -216,4 +216,4 @@ def source(rates: Rates) -> str:
     """What the speed of trainings is taken from, in words."""
     if any(run.way for run in rates.runs):
         return f"finished runs on {rates.device}"
-    return rates.speed.device if rates.speed and rates.device == H100 else f"the measured speed of {rates.device}"
+    return rates.device if rates.device == H100 else "this machine's measured speed"
