@@ -89,9 +89,11 @@ def print_simulations(console: Console, simulation: Simulation, planned: Planned
         return
     console.print(_table(found))
     sources = dict.fromkeys(source(rates_of(shape, outlook.rates, batch)) for shape in shapes)
-    say(console, f"simulated, not run: from {' and '.join(sources)}; how far to trust it: docs/scale.md")
+    for said in sources:
+        say(console, f"simulated, not run: from {said}")
     if planned.sweeps:
-        say(console, "the sweeps' scores are made up: which trials go on, and when, is one course of many")
+        say(console, "scores of trials are made up: which of them go on is one course of many")
+    say(console, "how far to trust it: docs/scale.md")
     unknown = dict.fromkeys(name for one in found for name in one.unknown)
     if unknown:
         say(console, f"without {' '.join(unknown)}, never run here")
