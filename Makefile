@@ -11,10 +11,10 @@ INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pyt
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all setup dev format lint clean clean-demo
+.PHONY: help demo test test-all cluster-test setup dev format lint clean clean-demo
 
 help:  ## Show what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: setup  ## Draw a small data set and run all seven experiments on it
 	$(BIN)/python -m orchestrator demo-data $(DEMO)
@@ -24,7 +24,10 @@ test: lint  ## Lint, type-check and run the test suite
 	$(PYTEST)
 
 test-all: lint  ## The same with the tests that take too long for every change
-	$(PYTEST) -m ''
+	$(PYTEST) -m 'not cluster'
+
+cluster-test: dev  ## Launch a cluster on hosts in Linux namespaces, break it
+	$(BIN)/python -m pytest -m cluster -s tests/cluster
 
 setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Install what the program needs: Python and Node packages
 

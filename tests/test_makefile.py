@@ -97,7 +97,7 @@ def test_changed_dependencies_are_installed_again(checkout: Path, tools: Path) -
 
 
 @pytest.mark.parametrize(
-    ("target", "options"), [("test", "-n auto --dist loadfile"), ("test-all", "-n auto --dist loadfile -m ")]
+    ("target", "options"), [("test", "-n auto --dist loadfile"), ("test-all", "-n auto --dist loadfile -m not cluster")]
 )
 def test_tests_set_everything_up_from_nothing(target: str, options: str, checkout: Path, tools: Path) -> None:
     done = make(checkout, target, path=tools)
@@ -106,6 +106,11 @@ def test_tests_set_everything_up_from_nothing(target: str, options: str, checkou
     assert found[0].startswith("uv venv ")
     assert found[-1] == f"python -m pytest {options}"
     assert [line for line in found if line.startswith(("ruff check", "mypy"))]
+
+
+def test_hosts_and_their_cluster_are_set_up_from_nothing(checkout: Path, tools: Path) -> None:
+    assert make(checkout, "cluster-test", path=tools).returncode == 0
+    assert calls(tools)[-1] == "python -m pytest -m cluster -s tests/cluster"
 
 
 def test_the_demo_sets_everything_up_from_nothing(checkout: Path, tools: Path) -> None:

@@ -29,7 +29,8 @@ def print_run(console: Console, seen: Seen) -> None:
     """What there is to see of a run, in the terminal's width."""
     notice = seen.notice
     say(console, f"run {notice.run} on {notice.host}: {_state(seen)}")
-    say(console, f"{notice.command}  (results: {notice.output})")
+    say(console, notice.command)
+    say(console, f"results: {notice.output}")
     if not notice.progress:
         return
     snapshot = Snapshot.from_json(notice.progress)
@@ -101,7 +102,9 @@ def _how_it_ended(notice: Notice) -> str:
 
 def _over(row: Row) -> Row:
     """The row of a run that does not go on: what was in hand is not."""
-    return row if row.status in ("done", "failed") else replace(row, status="stopped", left=None)
+    if row.status in ("done", "failed"):
+        return row
+    return replace(row, status="stopped", left=None, trials=None if row.trials is None else (*row.trials[:2], 0))
 
 
 def _nodes(nodes: Sequence[NodeUse]) -> Iterator[str]:

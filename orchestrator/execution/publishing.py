@@ -9,7 +9,8 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -51,7 +52,8 @@ class Publisher:
         self._view: RunView | None = None
         self._interrupts: Interrupts | None = None
         self._boards: list[Board] = [FolderBoard(paths)]
-        self._heeded = self._complained = False
+        self._joined = self._heeded = self._complained = False
+        self._at_cluster = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="publishing", daemon=True)
 
@@ -78,11 +80,17 @@ class Publisher:
         self._view, self._notice = view, replace(self._notice, log=str(view.log))
         self._thread.start()
 
-    def heed(self, interrupts: Interrupts) -> None:
-        """The run is under way: its cluster is joined, and it ends on request."""
+    @contextmanager
+    def heeding(self, interrupts: Interrupts) -> Iterator[None]:
+        """The run is under way: its cluster is joined for the time of the block, and it ends on request."""
         if self.address is not None:
             self._try(self._join)
         self._interrupts = interrupts
+        try:
+            yield
+        finally:
+            with self._at_cluster:  # Ray would start anew where it is asked after it was left
+                self._joined = False
 
     def leaving(self, leave: Callable[[], None]) -> Callable[[], None]:
         """What leaves the terminal usable where the process is about to end at once, and tells the others."""
@@ -97,6 +105,7 @@ class Publisher:
         from orchestrator.execution.cluster_board import ClusterBoard
 
         self._boards.append(ClusterBoard.joined())
+        self._joined = True
 
     def _go_on(self) -> None:
         while True:
@@ -110,8 +119,9 @@ class Publisher:
         """Bring the notice up to date."""
         if self._view is not None and (progress := self._try(self._view.snapshot)) is not None:
             self._say(progress=progress)
-        if len(self._boards) > 1 and not self._over.is_set():  # Ray may have been left already
-            self._try(self._look_at_cluster)
+        with self._at_cluster:
+            if self._joined:
+                self._try(self._look_at_cluster)
 
     def _look_at_cluster(self) -> None:
         from orchestrator.execution.cluster_board import job_and_nodes

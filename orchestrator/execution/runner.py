@@ -75,8 +75,8 @@ def run_steps(
                 cluster = executor.connect(hardware, view.say)
                 if fresh:
                     load.finish()
-                with graceful_interrupts(stop, view.say, others.leaving(view.abandon)) as interrupts:
-                    others.heed(interrupts)
+                leave = others.leaving(view.abandon)
+                with graceful_interrupts(stop, view.say, leave) as interrupts, others.heeding(interrupts):
                     run = ActiveRun(planner, hardware, executor, cluster, view, load.over, sweeps, tracker, fresh=fresh)
                     ran = run.run(todo)
         outcome = restored.with_ran(_outcome(ran, planner, view.failures, interrupted=stop.is_set()))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from work import epoch_row, evaluation, histories, run, state_after, trial
 
+from orchestrator.cli.own_command import own_command
 from orchestrator.cli.run_place import RunPlace
 from orchestrator.cli.seen_run import print_run, run_values
 from orchestrator.cli.terminal import Terminal
@@ -82,10 +83,10 @@ def test_a_run_that_goes_on(tmp_path: Path, cli: Cli) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     began = f"{datetime.fromtimestamp(given_.began):%Y-%m-%d %H:%M:%S}"
     assert lines[0] == f"run 1234abcd on 연구실: running since {began}"
-    assert lines[1] == f"{COMMAND}  (results: {tmp_path})"
-    assert [line.split()[0] for line in lines[3:7]] == ["faceapi_M1", "probe_M1", "finetune_M1", "finetune_M1"]
-    assert max(map(cell_len, lines[2:])) <= 80
-    assert lines[8:] == [
+    assert lines[1:3] == [COMMAND, f"results: {tmp_path}"]
+    assert [line.split()[0] for line in lines[4:8]] == ["faceapi_M1", "probe_M1", "finetune_M1", "finetune_M1"]
+    assert max(map(cell_len, lines[3:])) <= 80
+    assert lines[9:] == [
         "연구실: CPU 50%, memory 1 GB of 2 GB",
         "cluster: 2 nodes, CPUs 5 of 16, GPUs 0.5 of 2 given to trials",
         "on 노드-1 (CPU, 4 threads each): probe_M1",
@@ -122,6 +123,7 @@ def test_a_run_that_was_killed(tmp_path: Path, cli: Cli, monkeypatch: pytest.Mon
     assert "it was killed at about" in first
     assert first.endswith("; the same command goes on")
     assert "running" not in "".join(others)
+    assert "0/2 trials" not in "".join(others), "none of them runs"
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -170,9 +172,14 @@ def test_any_run_can_be_shown(told_: list, goes_on: bool) -> None:
     console = Terminal(width=80, record=True, file=None)
     with console.capture() as captured:
         print_run(console, seen)
-    rows = captured.get().splitlines()[2 : 3 + len(snapshot.rows)]
+    rows = captured.get().splitlines()[3 : 4 + len(snapshot.rows)]
     assert all(cell_len(line) <= 80 for line in rows)
     json.dumps(run_values(seen))
+
+
+def test_a_command_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["x", "run-all", "--mlflow", "https://me:secret@host/a b", "--fresh"])
+    assert own_command(without=("--fresh",)) == "python -m orchestrator run-all --mlflow 'https://host/a b'"
 
 
 # -- what is no place
@@ -226,10 +233,10 @@ def driver(output: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.
     def go() -> None:
         with only_one(paths), publishing.Publisher(paths, None, COMMAND) as others:
             others.show(cast("RunView", View()))
-            others.heed(Interrupts(stop, lambda text: None, lambda: None))
-            begun.set()
-            stop.wait(60)
-            time.sleep(0.3)  # the epochs in hand
+            with others.heeding(Interrupts(stop, lambda text: None, lambda: None)):
+                begun.set()
+                stop.wait(60)
+                time.sleep(0.3)  # the epochs in hand
             others.exit_code = 130
 
     thread = threading.Thread(target=go)

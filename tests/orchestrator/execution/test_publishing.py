@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 from ray_runs import ROOT, wait_for
-from test_local_runs import EPOCHS, FIVE, Project, after
+from test_local_runs import EPOCHS, FIVE, Log, Project, after
 
-from orchestrator.execution import publishing
+from orchestrator.execution import cluster_board, publishing
 from orchestrator.execution.folder_board import FolderBoard
+from orchestrator.execution.interrupts import Interrupts
 from orchestrator.execution.lock import only_one
-from orchestrator.execution.notice import Notice, Seen, Wish
+from orchestrator.execution.notice import NodeUse, Notice, Seen, Wish
 from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.selection import select
 from trainable.base.errors import ConfigError
@@ -144,6 +146,32 @@ def test_a_run_that_cannot_tell_anybody_goes_on(run_project: Project, monkeypatc
     assert board_of(run_project).seen() == []
 
 
+def test_ray_is_not_asked_after_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would start anew. Made up, since nobody sees a real one start in the moment in which a run ends."""
+    monkeypatch.setattr(publishing, "PERIOD_SECONDS", 0.02)
+    asked: list[float] = []
+
+    def ask() -> tuple[str, list[NodeUse]]:
+        asked.append(time.monotonic())
+        return "01000000", [NodeUse("10.0.0.1", "노드", 1, 0, 0, 0)]
+
+    head = FolderBoard(ProjectPaths(tmp_path / "head", tmp_path / "head"))
+    monkeypatch.setattr(cluster_board.ClusterBoard, "joined", lambda: head)
+    monkeypatch.setattr(cluster_board, "job_and_nodes", ask)
+    view, paths = Log(), ProjectPaths(tmp_path, tmp_path)
+    view.log = Path("a.log")  # type: ignore[attr-defined]
+    with publishing.Publisher(paths, "head:6379", "") as others:
+        others.show(view)  # type: ignore[arg-type]
+        with others.heeding(Interrupts(threading.Event(), print, lambda: None)):
+            wait_for(lambda: len(asked) > 1)
+        left = time.monotonic()
+        time.sleep(0.2)
+    assert max(asked) < left
+    (there,), (here,) = head.seen(), FolderBoard(paths).seen()
+    assert there.notice == here.notice
+    assert (there.notice.job, there.notice.nodes[0].host, there.notice.state) == ("01000000", "노드", "ended")
+
+
 # -- whether it lives
 
 
@@ -182,11 +210,11 @@ def test_a_wish_that_is_none_is_ignored(text: str, tmp_path: Path) -> None:
 
 ALONE = """
 import sys, threading, time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from test_local_runs import Log
-from orchestrator.execution import publishing
+from orchestrator.execution import cluster_board, publishing
 from orchestrator.execution.interrupts import graceful_interrupts
 from orchestrator.planning.paths import ProjectPaths
 
@@ -195,10 +223,11 @@ view, output = Log(), Path(sys.argv[1])
 view.log = Path("a.log")
 with publishing.Publisher(ProjectPaths(output, output), None, "command") as others:
     others.show(view)
-    with graceful_interrupts(threading.Event(), print, others.leaving(lambda: print("left", flush=True))) \\
-            if sys.argv[2] == "running" else nullcontext() as interrupts:
-        if interrupts is not None:
-            others.heed(interrupts)
+    leave = others.leaving(lambda: print("left", flush=True))
+    with ExitStack() as stack:
+        if sys.argv[2] == "running":
+            interrupts = stack.enter_context(graceful_interrupts(threading.Event(), print, leave))
+            stack.enter_context(others.heeding(interrupts))
         for _ in range(600):
             time.sleep(0.1)
 """
