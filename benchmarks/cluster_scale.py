@@ -13,6 +13,7 @@ Driver's seconds are CPU time of this process. Each shape is simulated, too, wit
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -236,15 +237,17 @@ def main() -> None:
     parser.add_argument("--epoch", type=float, default=5.0, help="seconds")
     parser.add_argument("--alone", action="store_true", help="the queue without Ray")
     options = parser.parse_args()
-    for trials in map(int, options.trials.split(",")):
-        if options.alone:
+    counts = [int(count) for count in options.trials.split(",")]
+    if options.alone:
+        for trials in counts:
             print(json.dumps(alone(trials)), flush=True)
-            continue
-        for shape in shapes(options.shapes):
-            set_environment(local=True)
-            from orchestrator.execution.start import private_token
+        return
+    set_environment(local=True)
+    from orchestrator.execution.start import private_token
 
-            with tempfile.TemporaryDirectory() as folder, private_token(local=True), pretended(shape):
+    with private_token(local=True):  # Ray reads it once
+        for trials, shape in itertools.product(counts, shapes(options.shapes)):
+            with tempfile.TemporaryDirectory() as folder, pretended(shape):
                 print(json.dumps(with_ray(shape, trials, options.epoch, Path(folder))), flush=True)
 
 

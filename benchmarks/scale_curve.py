@@ -135,7 +135,7 @@ def causes(trials: int) -> str:
 def svg(curves: Sequence[Curve]) -> str:
     """Time over GPUs, both on logarithmic axes; dashed: the time on one GPU divided by their number."""
     gpus = [shape.nodes * shape.gpus for shape in SHAPES]
-    left, top, width, height, least, most = 50, 14, 520, 260, 1.0, 128.0
+    left, top, width, height, least, most = 58, 14, 520, 260, 1.0, 128.0
 
     def at(count: float, minutes: float) -> str:
         x = left + width * math.log(count) / math.log(gpus[-1])
