@@ -14,16 +14,32 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 BOOT = Path(__file__).with_name("boot.sh")
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 TOOLS = {
     **dict.fromkeys(("unshare", "nsenter", "setpriv", "taskset"), "util-linux"),
-    **{"ip": "iproute2", "/usr/sbin/sshd": "openssh-server", "ssh": "openssh-client", "rsync": "rsync", "make": "make"},
+    **{
+        "ip": "iproute2",
+        "/usr/sbin/sshd": "openssh-server",
+        "ssh": "openssh-client",
+        "rsync": "rsync",
+        "make": "make",
+        "git": "git",
+    },
 }
 """What hosts need, and the Debian package that has it."""
 NAMESPACES = ("--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child=KILL")
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+ATTEMPT = """
+mount -t tmpfs none /mnt
+mkdir upper work both
+mount -t overlay overlay -o lowerdir=/usr,upperdir=$PWD/upper,workdir=$PWD/work both
+ip link add name a0 type veth peer name a1
+ip link add name b0 type bridge
+"""
+"""What a host and a switch do, on a small scale."""
 PREFIX = 24
 
 
@@ -32,10 +48,11 @@ def refused() -> str:
     missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
     if missing:
         return f"needs programs that are not installed: apt-get install {' '.join(missing)}"
-    attempt = "mount -t tmpfs none /mnt && ip link add a0 type veth peer name a1 && ip link add b0 type bridge"
     try:
-        line = ["unshare", *NAMESPACES, "sh", "-c", attempt]
-        said = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60).stderr.strip()
+        with TemporaryDirectory() as folder:
+            line = ["unshare", *NAMESPACES, "sh", "-ec", ATTEMPT]
+            done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+        said = done.stderr.strip()
     except OSError as error:
         said = str(error)
     return said and f"needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN (in Docker: --privileged): {said}"
