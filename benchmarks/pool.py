@@ -28,7 +28,7 @@ from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.execution.session import ray_executor
 from orchestrator.execution.tuner import train
-from orchestrator.sweeps.policies import Halving
+from orchestrator.sweeps.halving import Halving
 from trainable.base.config import TrainConfig
 
 

@@ -97,7 +97,7 @@ def test_changed_dependencies_are_installed_again(checkout: Path, tools: Path) -
 
 
 @pytest.mark.parametrize(
-    ("target", "options"), [("test", "-n auto --dist loadfile"), ("test-all", "-n auto --dist loadfile -m ")]
+    ("target", "options"), [("test", "-n auto --dist loadfile"), ("test-all", "-n auto --dist loadfile -m not cluster")]
 )
 def test_tests_set_everything_up_from_nothing(target: str, options: str, checkout: Path, tools: Path) -> None:
     done = make(checkout, target, path=tools)
@@ -106,6 +106,11 @@ def test_tests_set_everything_up_from_nothing(target: str, options: str, checkou
     assert found[0].startswith("uv venv ")
     assert found[-1] == f"python -m pytest {options}"
     assert [line for line in found if line.startswith(("ruff check", "mypy"))]
+
+
+def test_hosts_and_their_cluster_are_set_up_from_nothing(checkout: Path, tools: Path) -> None:
+    assert make(checkout, "cluster-test", path=tools).returncode == 0
+    assert calls(tools)[-1] == "python -m pytest -m cluster -s tests/cluster"
 
 
 def test_the_demo_sets_everything_up_from_nothing(checkout: Path, tools: Path) -> None:
@@ -136,3 +141,14 @@ def test_clean_leaves_results(checkout: Path) -> None:
     assert make(checkout, "clean-demo").returncode == 0
     assert not (checkout / "build/demo").exists()
     assert (checkout / "build/mine").exists()
+
+
+def test_make_cluster_does_what_the_files_say() -> None:
+    """The first lines of cluster.yaml and docs/clouds.md name the same commands, for who would rather type them."""
+    said = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+    for file, prefix in (("cluster.yaml", "RAY_UP_enable_autoscaler_v2=0 "), ("clusters/aws.yaml", "")):
+        done = make(ROOT, "--dry-run", "cluster", f"CLUSTER={file}").stdout.replace(".venv/bin/", "").splitlines()
+        assert f"{prefix}ray up -y {file}" in done
+        archive = "mkdir -p build && git archive -o build/emosweep.tar.gz HEAD"
+        assert archive in done and archive in said
+    assert "RAY_UP_enable_autoscaler_v2=0 ray up -y cluster.yaml" in said

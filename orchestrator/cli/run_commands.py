@@ -30,9 +30,11 @@ from orchestrator.cli.options import (
 from orchestrator.cli.own_command import own_command
 from orchestrator.cli.plan_table import print_plan
 from orchestrator.cli.readiness import check_room, fetch_imagenet, say_how_imagenet_comes, wants_imagenet
+from orchestrator.cli.simulate import Simulation, print_simulations
 from orchestrator.cli.spending import Spending
+from orchestrator.cli.sweep_reports import report_sweeps
 from orchestrator.cli.terminal import Terminal, say, styled
-from orchestrator.cli.tool_commands import refresh_report, write_report
+from orchestrator.cli.tool_commands import write_report
 from orchestrator.cli.tracking import Tracking, tracked
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.lock import is_running
@@ -44,6 +46,7 @@ from orchestrator.planning.ray_environment import set_environment
 from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
 from orchestrator.planning.steps import FaceApiEvaluation, Run, Step
+from orchestrator.simulation.plan import Planned
 from orchestrator.sweeps.configurations import plan_spaces
 from orchestrator.sweeps.confirmation import remaining
 from orchestrator.sweeps.options import SweepOptions
@@ -55,7 +58,6 @@ from trainable.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from orchestrator.execution.runner import Outcome
-    from orchestrator.reporting.sweep_results import SweepResult
 
 
 def run_all(
@@ -94,9 +96,11 @@ def plan(
     search: SweepSearch = SweepSearch(),
     spending: Spending = Spending(),
     faceapi: FaceApi = FaceApi(),
+    simulation: Simulation = Simulation(),
 ) -> None:
     """Show what run-all would do: on what data, what is done or stale and why, how long it would take here, and what it
     would cost. Takes those of run-all's options that say what runs."""
+    simulation.check()
     options = search.options(sweep, spending.deadline)
     settings = Settings(training.recipe(), faceapi.settings)
     console = Terminal()
@@ -106,13 +110,14 @@ def plan(
     check_room(todo, planner, Hardware(), console)
     if wants_imagenet(todo):
         say_how_imagenet_comes(console)
-    asked = bool(sweeps) or spending != Spending()
+    asked = bool(sweeps) or spending != Spending() or simulation.on_cpus
     outlook = look_ahead(steps, sweeps, planner, Hardware(), console, measure=asked)
     if sweeps:
         print_estimate(console, sweeps, planner, outlook)
     say_hours(outlook, spending, console)
     if outlook.lacks_speed:
         say(console, "how long that takes is not known before a first run; --price-per-hour PRICE measures it")
+    print_simulations(console, simulation, Planned(steps, sweeps, planner, spending.seconds), outlook)
     check_budget(outlook, spending)
 
 
@@ -211,31 +216,12 @@ def _run(
             command=own_command(without=("--fresh",)),
         )  # fmt: skip
         keep_price(planner.paths, spending.price_per_hour)
-        found = _report_sweeps(sweeps, planner, console, alone=not steps)
+        found = report_sweeps(sweeps, planner, console, alone=not steps)
         failures = {name: failure.message for name, failure in outcome.failures.items()}
         results = write_report(planner.paths, console, failures) if steps else []
     _say_how_it_ended(outcome, [step.name for step in steps if not step.to_do], console)
     look.tell_results(results, found, planner.paths, outcome)
     return outcome.exit_code
-
-
-def _report_sweeps(
-    sweeps: Sequence[Sweep], planner: Planner, console: Console, *, alone: bool
-) -> Sequence[SweepResult]:
-    """Files and tables of the sweeps; the page too where no experiment's table follows."""
-    if not sweeps:
-        return []
-    from orchestrator.cli.sweep_table import print_sweep
-    from orchestrator.reporting.sweep_results import sweep_result, write_sweep
-
-    found = [sweep_result(sweep, planner) for sweep in sweeps]
-    for result in found:
-        write_sweep(result, planner)
-        print_sweep(console, result)
-    if alone:
-        refresh_report(planner.paths)
-        say(console, f"report: {planner.paths.index}")
-    return found
 
 
 def _say_how_it_ended(outcome: Outcome, done: Sequence[str], console: Console) -> None:

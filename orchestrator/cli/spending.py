@@ -56,6 +56,11 @@ class Spending:
         return seconds / 3600 * (self.price_per_hour or 0.0)
 
     @property
+    def seconds(self) -> float | None:
+        """The budget in seconds; None without one."""
+        return self.limit.seconds if self.limit is not None else None
+
+    @property
     def deadline(self) -> float | None:
         """When the budget is spent if the command starts now, of `time.monotonic`. See `limit`."""
         limit = self.limit

@@ -18,13 +18,14 @@ from orchestrator.execution.executor import Executor, Training
 from orchestrator.execution.faceapi_tasks import FaceApiTasks
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.jobs import job_of
+from orchestrator.execution.preparation import entry_of, make_policy
 from orchestrator.execution.queue import TrainingQueue
 from orchestrator.execution.tracked_runs import TrackedRuns
 from orchestrator.execution.view import RunView
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial, evaluations, trainings
 from orchestrator.sweeps.confirmation import to_confirm
-from orchestrator.sweeps.policies import Policy, make_policy
+from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.records import policy_of
 from orchestrator.sweeps.sweep import Sweep
 from orchestrator.tracking.tracker import Tracker
@@ -150,11 +151,11 @@ class ActiveRun:
 
     def _prepared(self, training: Sequence[TrainingStep], allocation: Allocation) -> Callable[[], None]:
         """What trains `training` when called."""
-        policies = {sweep.name: policy_of(sweep, self.planner, _make_policy) for sweep in self.sweeps}
+        policies = {sweep.name: policy_of(sweep, self.planner, make_policy) for sweep in self.sweeps}
         steps = {step.name: step for step in training}
         self.notes.steps = dict(steps)
         queue = TrainingQueue(
-            [_entry(step, allocation, policies) for step in training],
+            [entry_of(step, allocation.requests[step.name], policies) for step in training],
             policies,
             Limits(self.cluster, self.hardware.max_concurrent, self.deadline),
             searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
@@ -215,17 +216,3 @@ def _template(step: TrainingStep, sweeps: Sequence[Sweep]) -> TrainingStep:
     template = next(sweep.template for sweep in sweeps if sweep.experiment == step.experiment)
     assert template is not None
     return template
-
-
-def _entry(step: TrainingStep, allocation: Allocation, policies: Mapping[str, Policy]) -> Entry:
-    sweep = step.experiment.name if step.experiment.name in policies else None
-    contender = sweep is not None and step.name in policies[sweep].contenders
-    return Entry(step.name, step.work, allocation.requests[step.name], sweep if contender else None, step.fixed)
-
-
-def _make_policy(scheduler: str) -> Policy:
-    if scheduler == "asha":
-        from orchestrator.execution.asha import Asha  # and Ray
-
-        return Asha()
-    return make_policy(scheduler)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from orchestrator.sweeps.policies import Decision, RunToTheEnd
+from orchestrator.sweeps.policy import Decision, RunToTheEnd
 from trainable.base.config import TrainConfig
 from trainable.run.history import TrialHistory
 

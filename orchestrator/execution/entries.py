@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.execution.cluster import Cluster, Request
+from orchestrator.sweeps.policy import Decision
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,19 @@ class Entry:
 
 @dataclass
 class EntryState:
-    """How far a training is. `failures` and `lost` count as `TrainingQueue.failed` says."""
+    """How far a training is. `failures` and `lost` count as `TrainingQueue.failed` says.
+
+    Args:
+        place: its number in the order of the queue.
+        decision: what its policy said last while it waits; None where it is still to be asked.
+    """
 
     entry: Entry
+    place: int
     status: Literal["new", "active", "paused", "ended"] = "new"
     failures: int = 0
     lost: int = 0
+    decision: Decision | None = None
 
 
 @dataclass
@@ -59,13 +67,15 @@ class Limits:
 
     Args:
         cluster: as it is now; it is replaced where nodes come or go.
-        deadline: of `time.monotonic`; ends the trials of sweeps, never the fixed trainings.
+        deadline: of `clock`; ends the trials of sweeps, never the fixed trainings.
+        clock: seconds.
     """
 
     cluster: Cluster
     max_concurrent: int | None = None
     deadline: float | None = None
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def over(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return self.deadline is not None and self.clock() >= self.deadline

@@ -12,7 +12,8 @@ from typing import Literal
 
 from orchestrator.execution.cluster import Request
 from orchestrator.execution.entries import Entry, EntryState, Limits, Search
-from orchestrator.sweeps.policies import Policy
+from orchestrator.execution.standby import Standby
+from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.run.history import TrialHistory
 
@@ -41,7 +42,11 @@ class TrainingQueue:
     ) -> None:
         self.policies, self.limits = policies, limits
         self.searches = {sweep: search for sweep, search in (searches or {}).items() if search.remaining}
-        self._states = {entry.name: EntryState(entry) for entry in entries}
+        self._states: dict[str, EntryState] = {}
+        self._active: dict[str, EntryState] = {}
+        self._standby = Standby(policies)
+        for entry in entries:
+            self._take_in(entry)
         self.draining = False
         """Set where the run is to end: nothing starts any more, and each training ends after its epoch. A later command
         continues it."""
@@ -60,14 +65,14 @@ class TrainingQueue:
     @property
     def active(self) -> dict[str, Request]:
         """What each training asks of a node that runs now, those with the most work first."""
-        running = sorted(self._with("active").items(), key=lambda item: -item[1].entry.work)
-        return {name: state.entry.request for name, state in running}
+        running = sorted(self._running(), key=lambda state: -state.entry.work)
+        return {state.entry.name: state.entry.request for state in running}
 
     def wanted(self) -> list[Request]:
         """What the trainings that run, and those that could run now, ask of nodes: an elastic cluster grows to hold it.
         Not trials that wait for others: they are not worth a node."""
-        entries = {name: state.entry for name, state in self._waiting().items()}
-        sure = [e.request for name, e in entries.items() if e.fixed or self._policy(name).decision(name) == "go"]
+        self._standby.judge()
+        sure = [state.entry.request for state in self._standby.all if state.decision == "go"]
         chosen = [search.request for search in self.searches.values() for _ in range(search.remaining)]
         found = [*self.active.values(), *sure, *chosen]
         return [] if self.draining else found[: self.limits.max_concurrent]
@@ -76,8 +81,8 @@ class TrainingQueue:
     def finished(self) -> bool:
         """Whether nothing runs or will run."""
         if self.draining:
-            return not self._with("active")
-        return not self.searches and all(state.status == "ended" for state in self._states.values())
+            return not self._active
+        return not (self.searches or self._active or self._standby)
 
     def next(self) -> str | None:
         """The name of the training to start, or to resume, now; None where everything is to wait.
@@ -86,26 +91,21 @@ class TrainingQueue:
         """
         if self.draining or self._as_many_as_allowed():
             return None
-        fixed = [state.entry for state in self._waiting().values() if state.entry.fixed]
-        if fixed:
-            longest = max(fixed, key=lambda entry: entry.work)
-            return longest.name if self._has_room(longest.request) else None
+        longest = self._standby.longest_fixed
+        if longest is not None:
+            return longest.entry.name if self._has_room(longest.entry.request) else None
         if self.limits.over:
             return None
         return self._next_trial() or self._choose()
 
     def dropped(self) -> dict[str, str]:
         """The waiting trials that have no chance or no budget left, with the reasons; they end by this call."""
-        found = {}
-        for name, state in self._waiting().items():
-            if state.entry.fixed or self.draining:
-                continue
-            if self.limits.over:
-                found[name] = BUDGET_SPENT
-            elif self._policy(name).decision(name) == "stop":
-                found[name] = self._policy(name).why(name)
-        if self.limits.over:
+        if over := self.limits.over:
             self.searches.clear()
+        if self.draining:
+            return {}
+        trials = [state.entry.name for state in self._standby.all if not state.entry.fixed] if over else []
+        found = dict.fromkeys(trials, BUDGET_SPENT) if over else self._standby.out
         for name in found:
             self.ended(name)
         return found
@@ -113,7 +113,10 @@ class TrainingQueue:
     # -- reported by the executor
 
     def started(self, name: str) -> None:
-        self._states[name].status = "active"
+        state = self._states[name]
+        self._standby.remove(state)
+        state.status = "active"
+        self._active[name] = state
 
     def epoch(self, name: str, history: TrialHistory) -> tuple[Verdict, str]:
         """What a training does after an epoch that is not its last, and why a trial is stopped for good."""
@@ -130,8 +133,8 @@ class TrainingQueue:
         decision = policy.decision(name)
         if decision == "stop":
             return "stop", policy.why(name)
-        if decision == "wait" and self._others_first(name):
-            state.status = "paused"
+        if decision == "wait" and self._others_first(state):
+            self._pause(state)
             return "pause", ""
         if decision == "wait":
             policy.release(name)
@@ -144,8 +147,11 @@ class TrainingQueue:
 
     def ended(self, name: str) -> None:
         """The training has ended, in whatever way."""
-        self._states[name].status = "ended"
-        if self._states[name].entry.sweep is not None:
+        state = self._states[name]
+        self._standby.remove(state)
+        self._active.pop(name, None)
+        state.status = "ended"
+        if state.entry.sweep is not None:
             self._policy(name).leave(name)
 
     def failed(self, name: str, *, used: bool = True, final: bool = False) -> bool:
@@ -163,34 +169,25 @@ class TrainingQueue:
         if final or state.failures > RETRIES or state.lost > LOST_PROCESSES:
             self.ended(name)
             return False
-        state.status = "paused"
+        self._pause(state)
         return True
 
     # -- who is next
 
     def _next_trial(self) -> str | None:
         """The best of the waiting trials, where a node has room for it."""
-        decisions = {name: self._policy(name).decision(name) for name in self._waiting()}
-        new = [name for name in self._with("new") if decisions[name] == "go"]
-        sure = [name for name, decision in decisions.items() if decision == "go"]
-        undecided = [name for name, decision in decisions.items() if decision == "wait"]
-        if new:
-            best = new[0]
-        elif sure:
-            best = max(sure, key=lambda name: self._states[name].entry.work)
-        elif undecided:
-            best = min(undecided, key=self._rank)
-        else:
+        self._standby.judge()
+        best = self._standby.surest or self._standby.best_undecided
+        if best is None or not self._has_room(best.entry.request):
             return None
-        if not self._has_room(self._states[best].entry.request):
-            return None
-        if decisions[best] == "wait":
-            self._policy(best).release(best)
-        return best
+        name = best.entry.name
+        if best.decision == "wait":
+            self._policy(name).release(name)
+        return name
 
     def _choose(self) -> str | None:
         """A trial that a search chooses now; None where trials wait, or no node has room for one more."""
-        if self._waiting():
+        if self._standby:
             return None
         for sweep, search in list(self.searches.items()):
             if not self._has_room(search.request):
@@ -202,7 +199,7 @@ class TrainingQueue:
             search.remaining -= 1
             if not search.remaining:
                 del self.searches[sweep]
-            self._states[entry.name] = EntryState(entry)
+            self._take_in(entry)
             return entry.name
         return None
 
@@ -213,29 +210,34 @@ class TrainingQueue:
         for name in set(policy.contenders) - set(self._states):
             policy.leave(name)
 
-    def _others_first(self, name: str) -> bool:
+    def _others_first(self, waiting: EntryState) -> bool:
         """Whether a waiting trial's slot should go to another one."""
-        decisions = {
-            other: "go" if state.entry.fixed else self._policy(other).decision(other)
-            for other, state in self._waiting().items()
-        }
-        if "go" in decisions.values():
+        standby = self._standby
+        standby.judge()
+        if standby.longest_fixed is not None or standby.surest is not None:
             return True
-        waiting = [other for other, decision in decisions.items() if decision == "wait"]
-        return any(self._rank(other) < self._rank(name) for other in waiting)
+        best = standby.best_undecided
+        return best is not None and standby.rank(best) < standby.rank(waiting)
 
     def _has_room(self, request: Request) -> bool:
-        return self.limits.cluster.fits([state.entry.request for state in self._with("active").values()], request)
+        return self.limits.cluster.fits([state.entry.request for state in self._running()], request)
 
     def _as_many_as_allowed(self) -> bool:
         most = self.limits.max_concurrent
-        return most is not None and len(self._with("active")) >= most
+        return most is not None and len(self._active) >= most
 
-    def _waiting(self) -> dict[str, EntryState]:
-        return {name: state for name, state in self._states.items() if state.status in ("new", "paused")}
+    def _take_in(self, entry: Entry) -> None:
+        state = self._states[entry.name] = EntryState(entry, len(self._states))
+        self._standby.add(state)
 
-    def _with(self, status: str) -> dict[str, EntryState]:
-        return {name: state for name, state in self._states.items() if state.status == status}
+    def _pause(self, state: EntryState) -> None:
+        self._active.pop(state.entry.name, None)
+        state.status = "paused"
+        self._standby.add(state)
+
+    def _running(self) -> list[EntryState]:
+        """The trainings that run now, in the order of the queue."""
+        return sorted(self._active.values(), key=lambda state: state.place)
 
     def _policy(self, name: str) -> Policy:
         sweep = self._states[name].entry.sweep
@@ -245,6 +247,3 @@ class TrainingQueue:
     def _report(self, name: str, history: TrialHistory) -> None:
         if self._states[name].entry.sweep is not None:
             self._policy(name).report(name, history)
-
-    def _rank(self, name: str) -> tuple[float, ...]:
-        return self._policy(name).rank(name)

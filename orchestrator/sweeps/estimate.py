@@ -11,7 +11,7 @@ from orchestrator.planning.costs import FORWARD, ROWS_PER_SHARD, stage_costs
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial
 from orchestrator.sweeps.confirmation import CANDIDATES, to_confirm, under_way
-from orchestrator.sweeps.policies import Halving, rungs
+from orchestrator.sweeps.halving import Halving, rungs
 from orchestrator.sweeps.rates import FACEAPI, TEST, Rates
 from orchestrator.sweeps.sweep import Sweep
 from trainable.run.resumption import checkpoint_notes

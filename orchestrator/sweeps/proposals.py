@@ -9,7 +9,7 @@ from __future__ import annotations
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import Trial
 from orchestrator.sweeps.configurations import to_config
-from orchestrator.sweeps.policies import Policy
+from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.sweep import Sweep, new_trial
 from orchestrator.sweeps.tpe import Tried, propose
 from trainable.base.seeds import derived_seed

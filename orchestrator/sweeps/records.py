@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import TrainingStep, Trial
-from orchestrator.sweeps.policies import MakePolicy, Policy
+from orchestrator.sweeps.policy import MakePolicy, Policy
 from orchestrator.sweeps.result_files import read_csv_text
 from orchestrator.sweeps.sweep import Sweep
 from trainable.base.errors import ExperimentError

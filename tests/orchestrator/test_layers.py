@@ -61,6 +61,7 @@ FLOORS = (
     "orchestrator/reporting",
     "orchestrator/tracking",
     "orchestrator/execution",
+    "orchestrator/simulation",
     "orchestrator/verification",
     "orchestrator/progress",
     "orchestrator/demo",

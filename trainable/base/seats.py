@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -38,12 +39,17 @@ class Seats:
 
     def take(self) -> None:
         """This process trains."""
-        self.folder.mkdir(exist_ok=True)
-        self._own.acquire()
+        while not self._own.is_locked:
+            self.folder.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # the last one has left just now, and has taken the folder along
+                self._own.acquire()
 
     def leave(self) -> None:
-        """It does not any more."""
+        """It does not any more. The last one who leaves leaves nothing behind."""
         self._own.release(force=True)
+        Path(self._own.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def __call__(self) -> int:
         """How many threads this process may have, as of a second ago: training asks hundreds of times a second."""
@@ -67,3 +73,5 @@ def _is_locked(file: Path) -> bool:
             return False
     except Timeout:
         return True
+    except FileNotFoundError:  # the last one has left
+        return False

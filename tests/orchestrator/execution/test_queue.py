@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.execution.cluster import Cluster, Request, Share
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
-from orchestrator.sweeps.policies import Policy, make_policy
+from orchestrator.sweeps.policies import make_policy
+from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.base.config import TrainConfig
 from trainable.run.history import TrialHistory

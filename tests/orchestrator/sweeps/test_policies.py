@@ -13,17 +13,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from orchestrator.sweeps.policies import (
-    SCHEDULERS,
-    Decision,
-    Halving,
-    Median,
-    Policy,
-    Rung,
-    RunToTheEnd,
-    make_policy,
-    rungs,
-)
+from orchestrator.sweeps.halving import Halving, Rung, rungs
+from orchestrator.sweeps.policies import SCHEDULERS, Median, make_policy
+from orchestrator.sweeps.policy import Decision, Policy, RunToTheEnd
 from trainable.base.config import TrainConfig
 from trainable.run.history import TrialHistory
 

@@ -89,6 +89,19 @@ def test_a_seat_is_taken_again_after_a_pause_and_taking_it_twice_is_one(node: Pa
             own.leave()
             own.leave()
             assert other.threads() == 3
+    own.take()
+    own.leave()
+    assert [file.name for file in node.iterdir()] == [f"{other.process.pid:010}"], "what a killed process had"
+
+
+def test_who_leaves_last_leaves_nothing(node: Path) -> None:
+    own = Seats(node, 3)
+    own.leave()
+    own.take()
+    assert list(node.iterdir())
+    own.leave()
+    assert not node.exists()
+    assert own() == 3
 
 
 def test_nodes_on_one_machine_do_not_share() -> None:
