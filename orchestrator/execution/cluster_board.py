@@ -43,28 +43,10 @@ class ClusterBoard:
         Raises:
             ConfigError: no cluster answers there, or not without its token.
         """
-        set_environment()
-        os.environ.setdefault("RAY_py_gcs_connect_timeout_s", "10")  # what answers may be no Ray; else half a minute
         check_address(address)
-        from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
-        from ray._private.services import canonicalize_bootstrap_address_or_die
-        from ray._raylet import GcsClient  # type: ignore[attr-defined]  # the stubs lack it
-
-        try:
-            ensure_token_if_auth_enabled(create_token_if_missing=False)  # the client itself would end the process
-            if address == "auto":
-                address = canonicalize_bootstrap_address_or_die(address)
-                check_address(address)
-            with _silence():
-                return cls(GcsClient(address=address))
-        except ConfigError:
-            raise
-        except Exception as error:  # Ray has many: connection, version, authentication
-            why = reason(error).partition(". ")[0]  # the first sentence: Ray's advice is longer than a message
-            raise ConfigError(
-                f"{said(address)}: the cluster could not be asked ({why}); is it a Ray cluster's head, does "
-                f"this machine have its token ({token_source()}) and the same RAY_AUTH_MODE?"
-            ) from error
+        set_environment()
+        with _impatience():
+            return cls(_client(address))
 
     @classmethod
     def joined(cls) -> ClusterBoard:
@@ -78,10 +60,10 @@ class ClusterBoard:
         self._put(NOTICE + f"{notice.host}:{notice.output}".encode(), notice.to_json())
 
     def seen(self) -> list[Seen]:
-        keys = self._client.internal_kv_keys(NOTICE, NAMESPACE, TIMEOUT_SECONDS)
-        texts = [self._client.internal_kv_get(key, NAMESPACE, TIMEOUT_SECONDS) for key in keys]
+        texts = [self._get(key) for key in self._call("internal_kv_keys", NOTICE, NAMESPACE, TIMEOUT_SECONDS)]
         notices = [Notice.from_json(json.loads(text)) for text in texts if text is not None]
-        dead = {job.hex(): info.is_dead for job, info in self._client.get_all_job_info(timeout=TIMEOUT_SECONDS).items()}
+        jobs = self._call("get_all_job_info", timeout=TIMEOUT_SECONDS)
+        dead = {job.hex(): info.is_dead for job, info in jobs.items()}
         found = [Seen(notice, not dead[notice.job] if notice.job in dead else None) for notice in notices]
         return sorted(found, key=lambda seen: seen.notice.began)
 
@@ -89,17 +71,68 @@ class ClusterBoard:
         self._put(WISH + run.encode(), wish)
 
     def asked(self, run: str) -> Wish | None:
-        found = self._client.internal_kv_get(WISH + run.encode(), NAMESPACE, TIMEOUT_SECONDS)
+        found = self._get(WISH + run.encode())
         if found is None:
             return None
         wish: Wish = "now" if json.loads(found) == "now" else "stop"
         return wish
 
     def forget(self, run: str) -> None:
-        self._client.internal_kv_del(WISH + run.encode(), False, NAMESPACE, TIMEOUT_SECONDS)
+        self._call("internal_kv_del", WISH + run.encode(), False, NAMESPACE, TIMEOUT_SECONDS)
+
+    def _get(self, key: bytes) -> Any:
+        return self._call("internal_kv_get", key, NAMESPACE, TIMEOUT_SECONDS)
 
     def _put(self, key: bytes, value: Any) -> None:
-        self._client.internal_kv_put(key, json.dumps(value).encode(), True, NAMESPACE, TIMEOUT_SECONDS)
+        self._call("internal_kv_put", key, json.dumps(value).encode(), True, NAMESPACE, TIMEOUT_SECONDS)
+
+    def _call(self, method: str, *arguments: Any, **more: Any) -> Any:
+        """Raises ConfigError where the head does not answer any more."""
+        try:
+            return getattr(self._client, method)(*arguments, **more)
+        except Exception as error:  # Ray has many
+            raise ConfigError(f"the cluster's head does not answer any more ({reason(error)})") from error
+
+
+def _client(address: str) -> Any:
+    """Ray's client of the head's store.
+
+    Raises:
+        ConfigError: it cannot ask there.
+    """
+    from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # the stubs lack it
+
+    found = address
+    try:
+        ensure_token_if_auth_enabled(create_token_if_missing=False)  # the client itself would end the process
+        if address == "auto":
+            found = canonicalize_bootstrap_address_or_die(address)
+            check_address(found)
+        with _silence():
+            return GcsClient(address=found)
+    except ConfigError:
+        raise
+    except Exception as error:  # Ray has many: connection, version, authentication
+        why = reason(error).partition(". ")[0]  # the first sentence: Ray's advice is longer than a message
+        raise ConfigError(
+            f"{said(address)}: the cluster could not be asked ({why}); is it a Ray cluster's head, does this machine "
+            f"have its token ({token_source()}) and the same RAY_AUTH_MODE?"
+        ) from error
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """What answers may be no Ray; its client would then wait for half a minute more. Ray reads this once."""
+    name = "RAY_py_gcs_connect_timeout_s"
+    ours = name not in os.environ
+    os.environ.setdefault(name, "10")
+    try:
+        yield
+    finally:
+        if ours:
+            del os.environ[name]
 
 
 @contextmanager

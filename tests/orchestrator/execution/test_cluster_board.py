@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray_runs import ROOT, epoch_reached, running_at, wait_for
 
-from orchestrator.execution.cluster_board import node_uses
-from orchestrator.execution.notice import NodeUse
+from orchestrator.execution.cluster_board import ClusterBoard, node_uses
+from orchestrator.execution.notice import NodeUse, Notice
+from trainable.base.errors import ConfigError
 
 
 def test_what_of_each_node_is_given_away() -> None:
@@ -29,6 +32,56 @@ def test_what_of_each_node_is_given_away() -> None:
         NodeUse("10.0.0.1", "노드", 4.0, 3.0, 2.0, 0.5, "H100"),
         NodeUse("10.0.0.1", "노드", 2.0, 2.0, 0.0, 0.0, ""),
     ]
+
+
+class Store:
+    """The head's store as Ray's client shows it, so that every change tries what only nightly tests try for real."""
+
+    def __init__(self, *dead: str) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.dead = dead
+
+    def internal_kv_put(self, key: bytes, value: bytes, overwrite: bool, namespace: bytes, timeout: float) -> int:
+        self.values[key] = value
+        return 1
+
+    def internal_kv_get(self, key: bytes, namespace: bytes, timeout: float) -> bytes | None:
+        return self.values.get(key)
+
+    def internal_kv_keys(self, prefix: bytes, namespace: bytes, timeout: float) -> list[bytes]:
+        return [key for key in self.values if key.startswith(prefix)]
+
+    def internal_kv_del(self, key: bytes, by_prefix: bool, namespace: bytes, timeout: float) -> int:
+        return int(self.values.pop(key, None) is not None)
+
+    def get_all_job_info(self, timeout: float) -> dict[Any, Any]:
+        ids = {"01": "01" in self.dead, "02": "02" in self.dead}
+        return {bytes.fromhex(job): SimpleNamespace(is_dead=dead) for job, dead in ids.items()}
+
+
+def notice(run: str, output: str, job: str, began: float) -> Notice:
+    return Notice(run, "명령", output, "연구실", 1, began, time.time(), "running", job=job)
+
+
+def test_a_cluster_knows_the_last_run_of_each_output_folder_and_whether_it_lives() -> None:
+    board = ClusterBoard(Store("02"))
+    for one in (notice("c", "/셋", "", 3.0), notice("b", "/둘", "02", 2.0), notice("x", "/하나", "02", 0.0)):
+        board.publish(one)
+    board.publish(notice("a", "/하나", "01", 1.0))
+    assert [(seen.notice.run, seen.alive) for seen in board.seen()] == [("a", True), ("b", False), ("c", None)]
+    assert board.asked("a") is None
+    board.ask("a", "stop")
+    board.ask("b", "now")
+    assert (board.asked("a"), board.asked("b"), board.asked("c")) == ("stop", "now", None)
+    board.forget("a")
+    assert (board.asked("a"), board.asked("b"), len(board.seen())) == (None, "now", 3)
+
+
+def test_a_head_that_has_gone_is_one_message() -> None:
+    board = ClusterBoard(SimpleNamespace())
+    for ask in (board.seen, lambda: board.asked("a"), lambda: board.ask("a", "stop")):
+        with pytest.raises(ConfigError, match="the cluster's head does not answer any more"):
+            ask()
 
 
 # -- with a real cluster
