@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= build/demo
+CLUSTER ?= cluster.yaml
 # uv where it is installed, else pip; a virtual environment that uv made has no pip of its own.
 UV := $(shell command -v uv 2> /dev/null)
 CREATE = $(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
@@ -11,7 +12,7 @@ INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/pyt
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all cluster-test setup dev format lint clean clean-demo
+.PHONY: help demo test test-all cluster cluster-test setup dev format lint clean clean-demo
 
 help:  ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +26,12 @@ test: lint  ## Lint, type-check and run the test suite
 
 test-all: lint  ## The same with the tests that take too long for every change
 	$(PYTEST) -m 'not cluster'
+
+cluster: setup  ## Start the cluster of CLUSTER=cluster.yaml (docs/cluster.md)
+	mkdir -p build && git archive -o build/emosweep.tar.gz HEAD
+	test -s ~/.ray/auth_token || $(BIN)/ray get-auth-token --generate > /dev/null
+	chmod 600 ~/.ray/auth_token
+	$(if $(filter cluster.yaml,$(CLUSTER)),RAY_UP_enable_autoscaler_v2=0 )$(BIN)/ray up -y $(CLUSTER)
 
 cluster-test: dev  ## Launch a cluster on hosts in Linux namespaces, break it
 	$(BIN)/python -m pytest -m cluster -s tests/cluster

@@ -141,3 +141,14 @@ def test_clean_leaves_results(checkout: Path) -> None:
     assert make(checkout, "clean-demo").returncode == 0
     assert not (checkout / "build/demo").exists()
     assert (checkout / "build/mine").exists()
+
+
+def test_make_cluster_does_what_the_files_say() -> None:
+    """The first lines of cluster.yaml and docs/clouds.md name the same commands, for who would rather type them."""
+    said = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+    for file, prefix in (("cluster.yaml", "RAY_UP_enable_autoscaler_v2=0 "), ("clusters/aws.yaml", "")):
+        done = make(ROOT, "--dry-run", "cluster", f"CLUSTER={file}").stdout.replace(".venv/bin/", "").splitlines()
+        assert f"{prefix}ray up -y {file}" in done
+        archive = "mkdir -p build && git archive -o build/emosweep.tar.gz HEAD"
+        assert archive in done and archive in said
+    assert "RAY_UP_enable_autoscaler_v2=0 ray up -y cluster.yaml" in said
