@@ -95,7 +95,7 @@ def test_fixed_work_is_the_same_on_any_number_of_gpus(found: list[tuple[int, flo
     assert alone.seen.end / (nodes * each) <= machine.seen.end * (1 + 1e-9) <= alone.seen.end * (1 + 2e-9)
 
 
-@given(st.integers(1, 20), st.integers(1, 6), st.sampled_from(["halving", "median", "none"]))
+@given(st.integers(1, 12), st.integers(1, 6), st.sampled_from(["halving", "median", "none"]))
 def test_it_is_the_same_every_time_and_never_takes_more_slots_than_there_are(
     count: int, slots: int, scheduler: str
 ) -> None:
@@ -105,7 +105,7 @@ def test_it_is_the_same_every_time_and_never_takes_more_slots_than_there_are(
     assert set(first.seen.histories) == set(trials(count))
 
 
-@given(st.integers(1, 20), st.integers(0, 3), st.integers(1, 6), st.sampled_from(["halving", "median", "none"]))
+@given(st.integers(1, 12), st.integers(0, 3), st.integers(1, 6), st.sampled_from(["halving", "median", "none"]))
 def test_trainings_start_in_the_order_of_a_real_run(count: int, others: int, slots: int, scheduler: str) -> None:
     """Of the executor without Ray, which trains an epoch of each in turn: as where all epochs take the same time."""
     works = {**fixed([(10, 1.0)] * others), **trials(count)}
@@ -148,7 +148,8 @@ def test_trainings_start_in_the_order_of_a_real_run(count: int, others: int, slo
 @given(st.floats(0.5, 60), st.integers(1, 4))
 def test_a_budget_ends_trials_on_the_simulations_own_clock(deadline: float, slots: int) -> None:
     machine = run(trials(9), gpus(1, slots), scheduler="none", deadline=deadline)
-    assert machine.seen.end < deadline + 1.0 + 1e-9, "the epoch in hand is finished"
+    whole = run(trials(9), gpus(1, slots), scheduler="none")
+    assert min(deadline, whole.seen.end) <= machine.seen.end < deadline + 1.0, "the epoch in hand is finished"
 
 
 def test_images_travel_to_one_node_after_the_other_and_are_decoded_once_on_each() -> None:
