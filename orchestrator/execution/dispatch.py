@@ -108,7 +108,7 @@ class Dispatcher:
 
     def look_at_nodes(self) -> None:
         """Use nodes that have come, count on those no more that have gone, and say what there should be."""
-        if self.nodes is None:
+        if self.nodes is None or not self.nodes.due:
             return
         if (cluster := self.nodes.changed()) is not None:
             self.queue.limits.cluster = cluster

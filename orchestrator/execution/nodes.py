@@ -99,10 +99,13 @@ class Nodes:
         self._looked, self._last = self._clock(), cluster_of(self._look())
         return self._last
 
+    @property
+    def due(self) -> bool:
+        """Whether a few seconds have gone since the nodes were looked at."""
+        return self._clock() - self._looked >= LOOK_SECONDS
+
     def changed(self) -> Cluster | None:
-        """The nodes, where others live than the last time; it is looked every few seconds."""
-        if self._clock() - self._looked < LOOK_SECONDS:
-            return None
+        """The nodes, where others live than the last time."""
         before = self._last
         return None if self.now() == before else self._last
 

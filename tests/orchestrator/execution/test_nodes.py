@@ -91,8 +91,9 @@ def test_changes_are_seen_after_a_few_seconds_and_told_once() -> None:
     one, two = [node("a", cpus=1)], [node("a", cpus=1), node("b", cpus=4)]
     times = Times(one, two, two, one)
     assert times.nodes.now().cpus == 1
-    assert times.nodes.changed() is None
+    assert not times.nodes.due
     times.sleep(LOOK_SECONDS)
+    assert times.nodes.due
     changed = times.nodes.changed()
     assert changed is not None and changed.cpus == 5
     times.sleep(LOOK_SECONDS)
