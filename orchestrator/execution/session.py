@@ -99,10 +99,14 @@ class RayExecutor:
     ) -> None:
         from orchestrator.execution.tuner import train
 
-        train(
-            queue, jobs, tables, folder,
-            events=events, stop=stop, changed=changed, nodes=self.nodes, disk=self.disk,
-        )  # fmt: skip
+        try:
+            train(
+                queue, jobs, tables, folder,
+                events=events, stop=stop, changed=changed, nodes=self.nodes, disk=self.disk,
+            )  # fmt: skip
+        finally:
+            if self.nodes is not None:
+                self.nodes.want([])
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         return self._submit(place_for_task(next(self._task_numbers)), function, *arguments)

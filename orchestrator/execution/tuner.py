@@ -59,11 +59,7 @@ def train(
         tune_config=_tune_config(dispatcher),
         run_config=_run_config(dispatcher, folder),
     )
-    try:
-        results = tuner.fit()
-    finally:
-        if nodes is not None:
-            nodes.want([])
+    results = tuner.fit()
     # Tune's checkpoints moved paused trials; a trial goes on from its own folder.
     for checkpoint in Path(results.experiment_path).glob("*/checkpoint_*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
