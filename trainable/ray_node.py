@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import ray
+from ray._private.state import state  # as Ray's own trainers ask
 
 _ACCELERATOR = "accelerator_type:"
 
@@ -33,3 +34,8 @@ class Node:
         resources = found["Resources"]
         types = [key.removeprefix(_ACCELERATOR) for key in resources if key.startswith(_ACCELERATOR)]
         return cls(name, found["NodeManagerAddress"], int(resources.get("CPU", 0)), types[0] if types else "")
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the cluster has been told that the node is about to go (`ray drain-node`)."""
+        return self.name in state.get_draining_nodes()

@@ -14,6 +14,7 @@ from ray import tune
 from ray.train._internal.session import _TrainingResult  # what `Trainable.save` returns; it has no public name
 
 from trainable.base.config import Job
+from trainable.base.errors import NODE_LEAVES, NodeLeaves
 from trainable.base.files import write_json
 from trainable.base.last_moment import before_the_end
 from trainable.base.paths import RunPaths, checkpoint_pairs
@@ -61,6 +62,7 @@ class StagedTrainable(tune.Trainable):
         self._stepper: JobStepper | None = None
         self._mirror: MirroredRun | None = None
         self._seats: Seats | None = None
+        self._node: Node | None = None
         self._says_where: dict[str, str] = {}
         self._by_node: bool = config.get("by_node", False)
 
@@ -79,6 +81,7 @@ class StagedTrainable(tune.Trainable):
     def _far_stepper(self, disk: RayDisk) -> JobStepper:
         """On a node of a cluster, which may see the driver's folders or not."""
         job, node = self._job, Node.here()
+        self._node = node
         self._says_where = {"node": node.address, "accelerator": node.accelerator}
         if self._by_node:
             self._seats = Seats(seats_of(node.name), node.cpus)
@@ -92,6 +95,9 @@ class StagedTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         stepper = self.stepper
+        if self._node is not None and self._node.leaves:
+            self._settle()
+            raise NodeLeaves(NODE_LEAVES)
         if self._seats is not None:
             self._seats.take()
         result = {**stepper.step(), **self._says_where}

@@ -187,9 +187,10 @@ def _node_types() -> set[str] | None:
 
 def _ray_nodes() -> Sequence[Mapping[str, Any]]:
     import ray
+    from ray._private.state import state
 
-    nodes: list[dict[str, Any]] = ray.nodes()
-    return nodes
+    leaving = state.get_draining_nodes()  # they train to the end of their epochs, and take nothing new
+    return [{**node, "Alive": node["Alive"] and node["NodeID"] not in leaving} for node in ray.nodes()]
 
 
 def _ask_autoscaler(bundles: list[dict[str, float]]) -> None:

@@ -108,7 +108,12 @@ class InterruptedRun(EmosweepError):
     exit_code = 130
 
 
-_LOST_NODE = ("its node has died", "ActorUnavailableError")
+class NodeLeaves(ExperimentError):
+    """The node is about to be taken away; the training goes on elsewhere."""
+
+
+NODE_LEAVES = "its node is about to be taken away"
+_LOST_NODE = ("its node has died", NODE_LEAVES, "ActorUnavailableError")
 
 
 @dataclass(frozen=True)

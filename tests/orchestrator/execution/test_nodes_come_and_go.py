@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,29 @@ def test_a_node_that_joins_late_trains_and_one_that_dies_costs_nothing_else(
     (log,) = (there / ".emosweep/logs").iterdir()
     assert Failure("", log.read_text(encoding="utf-8")).lost_node, "Ray's words, by which a lost node is known"
     as_one_process(shared_project, tmp_path / "here", there)
+
+
+def test_a_node_that_is_about_to_go_hands_its_training_over(cluster: Any, shared_project: Path, tmp_path: Path) -> None:
+    """Ray is told by whoever knows: a cloud's notice, an operator. No epoch is trained twice."""
+    there, folder, options = tmp_path / "cluster", "finetune_M1_160", ("--only", "finetune_M1", "--epochs", EPOCHS)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    nodes = {raylet(node): node for node in cluster.list_all_nodes()}
+    with running_at(cluster.address, shared_project, there, *options) as process:
+        wait_for(lambda: epoch_reached(there, folder) >= 2)
+        (leaving,) = [node for pid, node in nodes.items() if trial_processes(pid)]
+        line = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", "--address", cluster.address]
+        words = ["--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"]
+        subprocess.run([*line, *words, "--deadline-remaining-seconds", "600"], check=True)
+        told = epoch_reached(there, folder)
+        printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    assert "is tried again after: its node is about to be taken away" in printed
+    (log,) = (there / ".emosweep/logs").iterdir()
+    (resumed,) = re.findall(rf"going on after epoch (\d+) of {EPOCHS}", log.read_text(encoding="utf-8"))
+    assert told <= int(resumed) <= told + 2
+    config = TrainConfig("finetune", EPOCHS, 5e-4, 1e-4, batch=8, weights="none")
+    Trainer(spec_of(shared_project, tmp_path / "here" / RUNS / folder, config), CPU).run()
+    assert trained(there, folder) == trained(tmp_path / "here", folder)
 
 
 def test_a_lone_training_has_all_cpus_of_its_node(cluster: Any, shared_project: Path, tmp_path: Path) -> None:
