@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,13 @@ def training_on(host: Host) -> dict[str, int]:
     folders = (host.disk / "files/tmp").glob("emosweep-run-*/*")
     notes = {folder.name: read_json(folder / ".checkpoints/last.json") for folder in folders}
     return {name: note["epoch"] if note else 0 for name, note in notes.items()}
+
+
+def forget_trainings(hosts: Iterable[Host]) -> None:
+    """Delete what processes have left that were killed; nothing runs."""
+    for host in hosts:
+        for folder in (host.disk / "files/tmp").glob("emosweep-run-*"):
+            shutil.rmtree(folder)
 
 
 def wait_for_stage_3(host: Host, process: subprocess.Popen[str]) -> tuple[str, int]:

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 from lab import LATE, WORKERS, Lab
 from ray_runs import epoch_reached, wait_for
-from runs import RUN, STAGE_3, SWEEP, Alone, arguments, has_trained, results, resumptions, training_on, wait_for_stage_3
+from runs import (
+    RUN,
+    STAGE_3,
+    SWEEP,
+    Alone,
+    arguments,
+    forget_trainings,
+    has_trained,
+    results,
+    resumptions,
+    training_on,
+    wait_for_stage_3,
+)
 
 pytestmark = pytest.mark.cluster
 CUT_SECONDS = 60
@@ -15,12 +27,14 @@ ONE = ("run-all", "--only", "finetune_M1", *RUN[3:])
 FOLDER = "finetune_M1_160"
 
 
-def test_a_worker_dies_in_stage_3_and_a_late_one_joins(lab: Lab, project: Path, alone: Alone) -> None:
+def test_workers_die_in_stage_3_and_a_late_one_joins(lab: Lab, project: Path, alone: Alone) -> None:
+    """Both die, so that the run has to wait for the late one, however fast this machine is."""
     lab.launched()
-    first, late = lab.hosts[WORKERS[0]], lab.hosts[LATE]
+    first, second, late = lab.hosts[WORKERS[0]], lab.hosts[WORKERS[1]], lab.hosts[LATE]
     with lab.running(*arguments("died", *RUN)) as process:
         wait_for_stage_3(first, process)
         first.power_off()
+        second.power_off()
         lab.join(late)
         printed, _ = process.communicate(timeout=400)
     assert process.returncode == 0, printed
@@ -44,6 +58,7 @@ def test_a_link_is_cut_for_a_minute_during_a_sweep(lab: Lab, project: Path, alon
 
 def test_a_worker_is_taken_back_with_notice_in_the_middle_of_an_epoch(lab: Lab, project: Path, alone: Alone) -> None:
     lab.launched()
+    forget_trainings(lab.hosts[name] for name in WORKERS)
     output = lab.head.home / "notice"
     with lab.running(*arguments("notice", *ONE)) as process:
         wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
