@@ -3,6 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= build/demo
 CLUSTER ?= cluster.yaml
+CLUSTER_TESTS ?= tests/cluster
 # uv where it is installed, else pip; a virtual environment that uv made has no pip of its own.
 UV := $(shell command -v uv 2> /dev/null)
 CREATE = $(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
@@ -34,7 +35,7 @@ cluster: setup  ## Start the cluster of CLUSTER=cluster.yaml (docs/cluster.md)
 	$(if $(filter cluster.yaml,$(CLUSTER)),RAY_UP_enable_autoscaler_v2=0 )$(BIN)/ray up -y $(CLUSTER)
 
 cluster-test: dev  ## Launch a cluster on hosts in Linux namespaces, break it
-	$(BIN)/python -m pytest -m cluster -s tests/cluster
+	$(BIN)/python -m pytest -m cluster -s $(CLUSTER_TESTS)
 
 setup: $(VENV)/.installed faceapi/node/node_modules/.installed  ## Install what the program needs: Python and Node packages
 
