@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ray
 from ray._private.state import state  # as Ray's own trainers ask
 
-_ACCELERATOR = "accelerator_type:"
+from trainable.base.accelerator import accelerator_of
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Node:
         name = ray.get_runtime_context().get_node_id()
         found = next(node for node in ray.nodes() if node["NodeID"] == name)
         resources = found["Resources"]
-        types = [key.removeprefix(_ACCELERATOR) for key in resources if key.startswith(_ACCELERATOR)]
-        return cls(name, found["NodeManagerAddress"], int(resources.get("CPU", 0)), types[0] if types else "")
+        return cls(name, found["NodeManagerAddress"], int(resources.get("CPU", 0)), accelerator_of(resources))
 
     @property
     def leaves(self) -> bool:

@@ -35,11 +35,6 @@ class Request:
     memory: int = 0
     accelerator: str = ""
 
-    def __str__(self) -> str:
-        gpus = f" and {self.share.gpus:g} of a GPU" if self.share.gpus else ""
-        memory = f" and {self.memory / 1e9:.1f} GB" if self.memory else ""
-        return f"{self.share.cpus} CPU(s){gpus}{memory}{f' of type {self.accelerator}' if self.accelerator else ''}"
-
 
 @dataclass(frozen=True)
 class Cluster:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.execution.address import check_address, said, token_source
-from orchestrator.execution.nodes import accelerator_of
 from orchestrator.execution.notice import NodeUse, Notice, Seen, Wish
 from orchestrator.execution.start import reason
 from orchestrator.planning.ray_environment import set_environment
+from trainable.base.accelerator import accelerator_of
 from trainable.base.errors import ConfigError
 
 NAMESPACE = b"emosweep"

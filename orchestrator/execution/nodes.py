@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.execution.cluster import Cluster, Request
 from orchestrator.execution.hardware import Hardware
+from trainable.base.accelerator import ACCELERATOR, accelerator_of
 from trainable.base.errors import ConfigError
 
 MEMORY_SHARE = 0.9
@@ -18,7 +19,6 @@ PATIENCE_SECONDS, LONGEST_WAIT_SECONDS = 60.0, 900.0
 """How often it is said that there is no node yet, and after how long nobody waits for one any more."""
 SILENCE_SECONDS = 10.0
 """How long a cluster that has just started may take to say that it has an autoscaler."""
-ACCELERATOR = "accelerator_type:"
 _A_LITTLE = 0.001
 """What a training takes of a resource that says what kind of node this is: any number of trainings fits."""
 
@@ -36,11 +36,6 @@ def cluster_of(nodes: Sequence[Mapping[str, Any]], most: int | None = None) -> C
         tuple(int(MEMORY_SHARE * (room if most is None else min(room, most))) for room in memory),
         tuple(map(accelerator_of, alive)),
     )
-
-
-def accelerator_of(resources: Mapping[str, Any]) -> str:
-    """The type of a node's GPUs by its resources; "" where Ray does not know it."""
-    return next((name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR)), "")
 
 
 def bundle_of(request: Request) -> dict[str, float]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from orchestrator.execution.events import RunEvents
-from orchestrator.execution.nodes import ACCELERATOR
+from trainable.base.accelerator import ACCELERATOR
 
 PATIENCE_SECONDS = 45.0
 """Nobody waits for a minute without a word: Tune may take some seconds to ask."""
