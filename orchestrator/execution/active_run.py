@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.execution.accelerators import Accelerators
 from orchestrator.execution.allocation import Allocation, Allocator
 from orchestrator.execution.bookkeeping import StopNotes, clear_place, forget
-from orchestrator.execution.cluster import Cluster, Request
+from orchestrator.execution.cluster import Cluster
 from orchestrator.execution.cpu_shares import CpuShares
 from orchestrator.execution.entries import Entry, Limits, Search
 from orchestrator.execution.events import Listeners
@@ -155,7 +154,7 @@ class ActiveRun:
         steps = {step.name: step for step in training}
         self.notes.steps = dict(steps)
         queue = TrainingQueue(
-            [entry_of(step, allocation.requests[step.name], policies) for step in training],
+            [entry_of(s, allocation.requests[s.name], policies, self.accelerators.of(s.name)) for s in training],
             policies,
             Limits(self.cluster, self.hardware.max_concurrent, self.deadline),
             searches={s.name: self._search(s, policies, allocation) for s in self.sweeps if s.unchosen},
@@ -165,20 +164,13 @@ class ActiveRun:
         def training_of(name: str) -> Training:
             step = self.notes.steps[name]
             template = _template(step, self.sweeps) if name not in steps else step
-            resources, request = allocation.resources[template.name], allocation.requests[template.name]
-            request = self._on_the_same_gpus(name, request)
-            job = job_of(step, self.planner.paths, resources)
-            return Training(job, step.experiment.split, request, allocation.by_node)
+            job = job_of(step, self.planner.paths, allocation.resources[template.name])
+            return Training(job, step.experiment.split, queue.request_of(name), allocation.by_node)
 
         tables, folder = self.planner.inputs.training, self.planner.paths.tune
         return lambda: self.executor.train(
             queue, training_of, tables, folder, events=self.events, stop=self.over, changed=self._changed
         )
-
-    def _on_the_same_gpus(self, name: str, request: Request) -> Request:
-        """The request of a training that has begun on some type of GPU, where the cluster has that type."""
-        known = self.accelerators.of(name) if request.share.gpus and not request.accelerator else ""
-        return replace(request, accelerator=known) if known in self.cluster.accelerators else request
 
     def _folder_of(self, name: str) -> Path:
         """The run folder of a training, as its job names it."""

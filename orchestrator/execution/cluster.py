@@ -51,9 +51,8 @@ class Cluster:
     accelerators: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        count = len(self.nodes)
-        gpus = f", {self.gpus:g} GPUs" if self.gpus else ""
-        return f"{count} node{'s' if count != 1 else ''}, {self.cpus} CPUs{gpus}"
+        counts = {"node": len(self.nodes), "CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+        return ", ".join(f"{count:g} {what}{'s' if count != 1 else ''}" for what, count in counts.items())
 
     @property
     def cpus(self) -> int:

@@ -177,7 +177,8 @@ class PausingScheduler(_NotStored, TrialScheduler):
         self.dispatcher.trials[trial_name(trial)] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        verdict, why = self._queue.epoch(trial_name(trial), TrialHistory.from_json(result))
+        history, accelerator = TrialHistory.from_json(result), result.get("accelerator", "")
+        verdict, why = self._queue.epoch(trial_name(trial), history, accelerator)
         if verdict == "pause":
             self.dispatcher.events.paused(trial_name(trial))
         if verdict == "stop" and why:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.execution.cluster import Cluster, Request
@@ -20,6 +20,7 @@ class Entry:
         request: what the training asks of a node while it runs.
         sweep: the sweep whose policy hears of the training, and judges it unless it is fixed.
         fixed: the training goes to its end, whatever others show.
+        accelerator: the type of GPU that has trained it in an earlier command; "" for none.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Entry:
     request: Request
     sweep: str | None = None
     fixed: bool = True
+    accelerator: str = ""
 
 
 @dataclass
@@ -36,6 +38,7 @@ class EntryState:
     Args:
         place: its number in the order of the queue.
         decision: what its policy said last while it waits; None where it is still to be asked.
+        accelerator: the type of GPU that has trained it; "" for none.
     """
 
     entry: Entry
@@ -44,6 +47,13 @@ class EntryState:
     failures: int = 0
     lost: int = 0
     decision: Decision | None = None
+    accelerator: str = ""
+
+    def request_of(self, cluster: Cluster) -> Request:
+        """What it asks of a node: GPUs of the type that it began on, while the cluster has any."""
+        request = self.entry.request
+        began_on_one = request.share.gpus and not request.accelerator and self.accelerator in cluster.accelerators
+        return replace(request, accelerator=self.accelerator) if began_on_one else request
 
 
 @dataclass

@@ -66,13 +66,17 @@ class TrainingQueue:
     def active(self) -> dict[str, Request]:
         """What each training asks of a node that runs now, those with the most work first."""
         running = sorted(self._running(), key=lambda state: -state.entry.work)
-        return {state.entry.name: state.entry.request for state in running}
+        return {state.entry.name: self._request(state) for state in running}
+
+    def request_of(self, name: str) -> Request:
+        """What a training asks of a node now: GPUs of the type that it began on, while there are any."""
+        return self._request(self._states[name])
 
     def wanted(self) -> list[Request]:
         """What the trainings that run, and those that could run now, ask of nodes: an elastic cluster grows to hold it.
         Not trials that wait for others: they are not worth a node."""
         self._standby.judge()
-        sure = [state.entry.request for state in self._standby.all if state.decision == "go"]
+        sure = [self._request(state) for state in self._standby.all if state.decision == "go"]
         chosen = [search.request for search in self.searches.values() for _ in range(search.remaining)]
         found = [*self.active.values(), *sure, *chosen]
         return [] if self.draining else found[: self.limits.max_concurrent]
@@ -91,12 +95,7 @@ class TrainingQueue:
         """
         if self.draining or self._as_many_as_allowed():
             return None
-        longest = self._standby.longest_fixed
-        if longest is not None:
-            return longest.entry.name if self._has_room(longest.entry.request) else None
-        if self.limits.over:
-            return None
-        return self._next_trial() or self._choose()
+        return self._next_that_fits() or (None if self.limits.over else self._choose())
 
     def dropped(self) -> dict[str, str]:
         """The waiting trials that have no chance or no budget left, with the reasons; they end by this call."""
@@ -118,10 +117,15 @@ class TrainingQueue:
         state.status = "active"
         self._active[name] = state
 
-    def epoch(self, name: str, history: TrialHistory) -> tuple[Verdict, str]:
-        """What a training does after an epoch that is not its last, and why a trial is stopped for good."""
+    def epoch(self, name: str, history: TrialHistory, accelerator: str = "") -> tuple[Verdict, str]:
+        """What a training does after an epoch that is not its last, and why a trial is stopped for good.
+
+        Args:
+            accelerator: the type of GPU that has trained it.
+        """
         state = self._states[name]
         state.failures, state.lost = 0, 0
+        state.accelerator = accelerator or state.accelerator
         self._report(name, history)
         if self.draining:
             return "stop", ""
@@ -174,16 +178,21 @@ class TrainingQueue:
 
     # -- who is next
 
-    def _next_trial(self) -> str | None:
-        """The best of the waiting trials, where a node has room for it."""
-        self._standby.judge()
-        best = self._standby.surest or self._standby.best_undecided
-        if best is None or not self._has_room(best.entry.request):
-            return None
-        name = best.entry.name
-        if best.decision == "wait":
-            self._policy(name).release(name)
-        return name
+    def _next_that_fits(self) -> str | None:
+        """The first of those that wait. It is waited for, too, where no node has room: only trainings that need another
+        type of GPU overtake it."""
+        for state in self._standby.candidates:
+            request, name = self._request(state), state.entry.name
+            if self.limits.over and not state.entry.fixed:
+                return None
+            if not self._has_room(request):
+                if not request.accelerator:
+                    return None
+                continue
+            if state.decision == "wait":
+                self._policy(name).release(name)
+            return name
+        return None
 
     def _choose(self) -> str | None:
         """A trial that a search chooses now; None where trials wait, or no node has room for one more."""
@@ -212,22 +221,27 @@ class TrainingQueue:
 
     def _others_first(self, waiting: EntryState) -> bool:
         """Whether a waiting trial's slot should go to another one."""
-        standby = self._standby
+        standby, here = self._standby, self._request(waiting).accelerator
         standby.judge()
-        if standby.longest_fixed is not None or standby.surest is not None:
-            return True
-        best = standby.best_undecided
-        return best is not None and standby.rank(best) < standby.rank(waiting)
+        for other in standby.candidates:
+            if "" not in (here, self._request(other).accelerator) and here != self._request(other).accelerator:
+                continue  # the slot would be of no use to it
+            if other.decision == "go" or standby.rank(other) < standby.rank(waiting):
+                return True
+        return False
+
+    def _request(self, state: EntryState) -> Request:
+        return state.request_of(self.limits.cluster)
 
     def _has_room(self, request: Request) -> bool:
-        return self.limits.cluster.fits([state.entry.request for state in self._running()], request)
+        return self.limits.cluster.fits([self._request(state) for state in self._running()], request)
 
     def _as_many_as_allowed(self) -> bool:
         most = self.limits.max_concurrent
         return most is not None and len(self._active) >= most
 
     def _take_in(self, entry: Entry) -> None:
-        state = self._states[entry.name] = EntryState(entry, len(self._states))
+        state = self._states[entry.name] = EntryState(entry, len(self._states), accelerator=entry.accelerator)
         self._standby.add(state)
 
     def _pause(self, state: EntryState) -> None:

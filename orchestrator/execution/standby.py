@@ -6,8 +6,10 @@ put there; what is true no longer is thrown away when it comes to the top.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Any
 
 from orchestrator.execution.entries import EntryState
@@ -15,6 +17,8 @@ from orchestrator.sweeps.policy import Decision, Policy
 
 _Heap = list[tuple[Any, ...]]
 """What orders it, then the training's name."""
+_Heaps = defaultdict[str, _Heap]
+"""By the type of GPU that the trainings began on: while those of one type wait for room, others may go."""
 
 
 class Standby:
@@ -32,10 +36,10 @@ class Standby:
         self._unasked: list[tuple[int, str]] = []
         """Those whose policy is asked the next time, by their places in the queue."""
         self._out: dict[str, None] = {}
-        self._fixed: _Heap = []
-        self._new: _Heap = []
-        self._sure: _Heap = []
-        self._undecided: _Heap = []
+        self._fixed: _Heaps = defaultdict(list)
+        self._new: _Heaps = defaultdict(list)
+        self._sure: _Heaps = defaultdict(list)
+        self._undecided: _Heaps = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -46,7 +50,7 @@ class Standby:
         self._waiting[entry.name] = state
         if entry.fixed:
             state.decision = "go"
-            heappush(self._fixed, (-entry.work, state.place, entry.name))
+            heappush(self._fixed[state.accelerator], (-entry.work, state.place, entry.name))
         elif not self._policy(state).contenders[entry.name].history.scores:
             self._settle(state, "go")
         else:
@@ -86,25 +90,29 @@ class Standby:
                 heappush(asked if behind > place else self._unasked, (behind, other))
 
     @property
-    def longest_fixed(self) -> EntryState | None:
-        """The fixed training with the most work."""
-        return self._first(self._fixed, "go")
+    def fixed(self) -> list[EntryState]:
+        """The fixed training with the most work of each type of GPU, those with the most work first."""
+        return self._firsts(self._fixed, "go")
 
     @property
-    def surest(self) -> EntryState | None:
-        """The trial that goes on in any case: the first new one, else the one with the most work."""
-        return self._first(self._new, "go", "new") or self._first(self._sure, "go", "paused")
+    def sure(self) -> list[EntryState]:
+        """The trial of each type that goes on in any case: the first new one, else the one with the most work."""
+        return self._firsts(self._new, "go", "new") + self._firsts(self._sure, "go", "paused")
 
     @property
-    def best_undecided(self) -> EntryState | None:
-        """The best of the trials that wait for others, by their policies' ranks."""
-        while (state := self._first(self._undecided, "wait")) is not None:
-            known, rank = self._undecided[0][0], self.rank(state)
-            if known == rank:
-                break
-            heappop(self._undecided)
-            heappush(self._undecided, (rank, state.place, state.entry.name))
-        return state
+    def undecided(self) -> list[EntryState]:
+        """The best of each type of the trials that wait for others, by their policies' ranks."""
+        for kind, heap in self._undecided.items():
+            self._renew(heap, kind)
+        return self._firsts(self._undecided, "wait")
+
+    @property
+    def candidates(self) -> Iterator[EntryState]:
+        """All these, in the order in which they would start."""
+        yield from self.fixed
+        self.judge()
+        yield from self.sure
+        yield from self.undecided
 
     @property
     def out(self) -> dict[str, str]:
@@ -131,17 +139,35 @@ class Standby:
         if decision == "stop":
             self._out[name] = None
         elif decision == "wait":
-            heappush(self._undecided, (self.rank(state), state.place, name))
+            heappush(self._undecided[state.accelerator], (self.rank(state), state.place, name))
         elif state.status == "new":
-            heappush(self._new, (state.place, name))
+            heappush(self._new[state.accelerator], (state.place, name))
         else:
-            heappush(self._sure, (-state.entry.work, state.place, name))
+            heappush(self._sure[state.accelerator], (-state.entry.work, state.place, name))
 
-    def _first(self, heap: _Heap, decision: Decision, status: str | None = None) -> EntryState | None:
-        """The first of a heap that still waits as it did when it was put there."""
+    def _renew(self, heap: _Heap, kind: str) -> None:
+        """Put the best of those that wait for others first: their ranks may have changed."""
+        while (state := self._first(heap, kind, "wait")) is not None:
+            known, rank = heap[0][0], self.rank(state)
+            if known == rank:
+                return
+            heappop(heap)
+            heappush(heap, (rank, state.place, state.entry.name))
+
+    def _firsts(self, heaps: _Heaps, decision: Decision, status: str | None = None) -> list[EntryState]:
+        """The first of each heap that still waits as it did when it was put there, in their order."""
+        found = [(heap, self._first(heap, kind, decision, status)) for kind, heap in heaps.items()]
+        waiting = [(heap[0][:2], state) for heap, state in found if state is not None]
+        return [state for _, state in sorted(waiting, key=itemgetter(0))]
+
+    def _first(self, heap: _Heap, kind: str, decision: Decision, status: str | None = None) -> EntryState | None:
         while heap:
             state = self._waiting.get(heap[0][-1])
-            if state is not None and state.decision == decision and status in (None, state.status):
+            if (
+                state is not None
+                and (state.accelerator, state.decision) == (kind, decision)
+                and status in (None, state.status)
+            ):
                 return state
             heappop(heap)
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import LATE, WORKERS, Lab
+from lab import CHECKOUT, LATE, WORKERS, Lab
 from ray_runs import epoch_reached, wait_for
 from runs import (
+    EPOCHS,
     RUN,
     STAGE_3,
     SWEEP,
@@ -71,6 +72,23 @@ def test_a_worker_is_taken_back_with_notice_in_the_middle_of_an_epoch(lab: Lab, 
     assert process.returncode == 0, printed
     (resumed,) = resumptions(output)
     assert resumed >= epoch
+    assert results(output)[FOLDER] == alone.results("run-all")[FOLDER]
+
+
+def test_a_worker_leaves_and_no_epoch_is_trained_twice(lab: Lab, project: Path, alone: Alone) -> None:
+    lab.launched()
+    forget_trainings(lab.hosts[name] for name in WORKERS)
+    output = lab.head.home / "leaves"
+    with lab.running(*arguments("leaves", *ONE)) as process:
+        wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
+        (host,) = (lab.hosts[name] for name in WORKERS if training_on(lab.hosts[name]))
+        host.run(f"~/{CHECKOUT}/clusters/leave.sh now")
+        left = training_on(host)[FOLDER]
+        host.power_off()
+        printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert resumptions(output) == [left]
+    assert left < EPOCHS, "it has left when all was done"
     assert results(output)[FOLDER] == alone.results("run-all")[FOLDER]
 
 

@@ -149,3 +149,13 @@ def test_the_image_has_this_ray_with_its_job_server(job: dict[str, Any]) -> None
     assert re.search(r"pip install .*-c constraints.txt .*'ray\[default\]'", dockerfile), "RayJobs go to the dashboard"
     assert re.search(r"install .*\bwget\b", dockerfile), "KubeRay's probes call it"
     assert "\nUSER " in dockerfile
+
+
+def test_a_pod_that_is_deleted_has_time_to_leave(pods: dict[str, dict[str, Any]]) -> None:
+    spec = pods["worker"]["spec"]
+    script, how = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert how == "now"
+    text = (ROOT / script.removeprefix("/emosweep/")).read_text(encoding="utf-8")  # the image has this checkout there
+    assert "WORKDIR /emosweep" in (ROOT / "clusters/Dockerfile").read_text(encoding="utf-8")
+    (longest,) = re.findall(r"^seconds=(\d+)$", text, re.M)
+    assert spec["terminationGracePeriodSeconds"] >= int(longest) + 20, "asking the head may take 20 seconds"

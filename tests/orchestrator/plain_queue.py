@@ -91,6 +91,10 @@ class PlainHalving(RunToTheEnd):
         return sum(coming(name) for name in self._ranked())
 
 
+def new_state(entry: Entry, place: int) -> EntryState:
+    return EntryState(entry, place, accelerator=entry.accelerator)
+
+
 class PlainQueue:
     """As `TrainingQueue`, except that every question goes over all trainings."""
 
@@ -103,7 +107,7 @@ class PlainQueue:
     ) -> None:
         self.policies, self.limits = policies, limits
         self.searches = {sweep: search for sweep, search in (searches or {}).items() if search.remaining}
-        self._states = {entry.name: EntryState(entry, place) for place, entry in enumerate(entries)}
+        self._states = {entry.name: new_state(entry, place) for place, entry in enumerate(entries)}
         self.draining = False
         """Set where the run is to end: nothing starts any more, and each training ends after its epoch. A later command
         continues it."""
@@ -114,15 +118,15 @@ class PlainQueue:
     def active(self) -> dict[str, Request]:
         """What each training asks of a node that runs now, those with the most work first."""
         running = sorted(self._with("active").items(), key=lambda item: -item[1].entry.work)
-        return {name: state.entry.request for name, state in running}
+        return {name: self._request(name) for name, _ in running}
 
     def wanted(self) -> list[Request]:
         """What the trainings that run, and those that could run now, ask of nodes: an elastic cluster grows to hold it.
         Not trials that wait for others: they are not worth a node."""
         entries = {name: state.entry for name, state in self._waiting().items()}
-        sure = [e.request for name, e in entries.items() if e.fixed or self._policy(name).decision(name) == "go"]
+        sure = [n for n, entry in entries.items() if entry.fixed or self._policy(n).decision(n) == "go"]
         chosen = [search.request for search in self.searches.values() for _ in range(search.remaining)]
-        found = [*self.active.values(), *sure, *chosen]
+        found = [*self.active.values(), *map(self._request, sure), *chosen]
         return [] if self.draining else found[: self.limits.max_concurrent]
 
     @property
@@ -139,13 +143,12 @@ class PlainQueue:
         """
         if self.draining or self._as_many_as_allowed():
             return None
-        fixed = [state.entry for state in self._waiting().values() if state.entry.fixed]
-        if fixed:
-            longest = max(fixed, key=lambda entry: entry.work)
-            return longest.name if self._has_room(longest.request) else None
-        if self.limits.over:
-            return None
-        return self._next_trial() or self._choose()
+        full: set[str] = set()
+        fixed = [name for name, state in self._waiting().items() if state.entry.fixed]
+        found = self._first_with_room(sorted(fixed, key=self._less_work), full)
+        if found is not None or "" in full or self.limits.over:
+            return found
+        return self._next_trial(full) or (None if "" in full else self._choose())
 
     def dropped(self) -> dict[str, str]:
         """The waiting trials that have no chance or no budget left, with the reasons; they end by this call."""
@@ -168,10 +171,11 @@ class PlainQueue:
     def started(self, name: str) -> None:
         self._states[name].status = "active"
 
-    def epoch(self, name: str, history: TrialHistory) -> tuple[Verdict, str]:
+    def epoch(self, name: str, history: TrialHistory, accelerator: str = "") -> tuple[Verdict, str]:
         """What a training does after an epoch that is not its last, and why a trial is stopped for good."""
         state = self._states[name]
         state.failures, state.lost = 0, 0
+        state.accelerator = accelerator or state.accelerator
         self._report(name, history)
         if self.draining:
             return "stop", ""
@@ -221,23 +225,16 @@ class PlainQueue:
 
     # -- who is next
 
-    def _next_trial(self) -> str | None:
-        """The best of the waiting trials, where a node has room for it."""
-        decisions = {name: self._policy(name).decision(name) for name in self._waiting()}
-        new = [name for name in self._with("new") if decisions[name] == "go"]
-        sure = [name for name, decision in decisions.items() if decision == "go"]
-        undecided = [name for name, decision in decisions.items() if decision == "wait"]
-        if new:
-            best = new[0]
-        elif sure:
-            best = max(sure, key=lambda name: self._states[name].entry.work)
-        elif undecided:
-            best = min(undecided, key=self._rank)
-        else:
-            return None
-        if not self._has_room(self._states[best].entry.request):
-            return None
-        if decisions[best] == "wait":
+    def _next_trial(self, full: set[str]) -> str | None:
+        """The best of the waiting trials for which a node has room."""
+        trials = {name: state for name, state in self._waiting().items() if not state.entry.fixed}
+        decisions = {name: self._policy(name).decision(name) for name in trials}
+        new = [name for name, state in trials.items() if decisions[name] == "go" and state.status == "new"]
+        begun = [name for name, state in trials.items() if decisions[name] == "go" and state.status == "paused"]
+        undecided = [name for name in trials if decisions[name] == "wait"]
+        order = [*new, *sorted(begun, key=self._less_work), *sorted(undecided, key=self._rank)]
+        best = self._first_with_room(order, full)
+        if best is not None and decisions[best] == "wait":
             self._policy(best).release(best)
         return best
 
@@ -255,7 +252,7 @@ class PlainQueue:
             search.remaining -= 1
             if not search.remaining:
                 del self.searches[sweep]
-            self._states[entry.name] = EntryState(entry, len(self._states))
+            self._states[entry.name] = new_state(entry, len(self._states))
             return entry.name
         return None
 
@@ -272,13 +269,31 @@ class PlainQueue:
             other: "go" if state.entry.fixed else self._policy(other).decision(other)
             for other, state in self._waiting().items()
         }
-        if "go" in decisions.values():
+        here = self._request(name).accelerator
+        useful = {o: d for o, d in decisions.items() if not here or self._request(o).accelerator in ("", here)}
+        if "go" in useful.values():
             return True
-        waiting = [other for other, decision in decisions.items() if decision == "wait"]
-        return any(self._rank(other) < self._rank(name) for other in waiting)
+        return any(decision == "wait" and self._rank(other) < self._rank(name) for other, decision in useful.items())
+
+    def _request(self, name: str) -> Request:
+        return self._states[name].request_of(self.limits.cluster)
+
+    def _less_work(self, name: str) -> float:
+        return -self._states[name].entry.work
+
+    def _first_with_room(self, names: Iterable[str], full: set[str]) -> str | None:
+        """The first for which a node has room. Behind one that waits for any node all wait; behind one that waits for
+        a type of GPU, those that want the same."""
+        for name in names:
+            request = self._request(name)
+            if "" not in full and request.accelerator not in full:
+                if self._has_room(request):
+                    return name
+                full.add(request.accelerator)
+        return None
 
     def _has_room(self, request: Request) -> bool:
-        return self.limits.cluster.fits([state.entry.request for state in self._with("active").values()], request)
+        return self.limits.cluster.fits(list(map(self._request, self._with("active"))), request)
 
     def _as_many_as_allowed(self) -> bool:
         most = self.limits.max_concurrent

@@ -77,11 +77,11 @@ def run(nodes: Nodes, folder: Path, wishes: dict[str, str]) -> dict[str, list[st
     remembered = Accelerators(folder / "accelerators.json", lambda name: folder / name)
     cluster = nodes.now()
     assert sorted(cluster.accelerators) == ["", *TYPES]
-    queue = TrainingQueue([Entry(name, 1.0, ON_A_GPU) for name in wishes], {}, Limits(cluster))
+    entries = [Entry(name, 1.0, replace(ON_A_GPU, accelerator=wish)) for name, wish in wishes.items()]
+    queue = TrainingQueue(entries, {}, Limits(cluster))
 
     def training(name: str) -> Training:
-        request = replace(ON_A_GPU, accelerator=remembered.of(name) or wishes[name])
-        return Training({"experiment": name, "file": str(folder / name)}, "M1", request)
+        return Training({"experiment": name, "file": str(folder / name)}, "M1", queue.request_of(name))
 
     train(
         queue, training, {}, folder / "tune",

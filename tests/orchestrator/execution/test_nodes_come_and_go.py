@@ -107,8 +107,8 @@ def test_a_node_that_joins_late_trains_and_one_that_dies_costs_nothing_else(
         cluster.remove_node(late, allow_graceful=False)
         printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed
-    assert "the cluster has changed: 2 nodes, 2 CPUs now, 1 node, 1 CPUs before" in printed
-    assert "the cluster has changed: 1 node, 1 CPUs now, 2 nodes, 2 CPUs before" in printed
+    assert "the cluster has changed: 2 nodes, 2 CPUs now, 1 node, 1 CPU before" in printed
+    assert "the cluster has changed: 1 node, 1 CPU now, 2 nodes, 2 CPUs before" in printed
     (log,) = (there / ".emosweep/logs").iterdir()
     assert Failure("", log.read_text(encoding="utf-8")).lost_node, "Ray's words, by which a lost node is known"
     as_one_process(shared_project, tmp_path / "here", there)

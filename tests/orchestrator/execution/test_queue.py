@@ -161,6 +161,17 @@ def test_as_many_run_at_once_as_allowed() -> None:
     assert unlimited.most == len(KNOWN)
 
 
+def test_a_training_that_waits_for_its_type_of_gpu_keeps_nobody_from_the_others() -> None:
+    """Two that began on an H100 in an earlier command, and one that may run anywhere."""
+    on_gpu = Request(Share(1, 1.0))
+    begun = [Entry(name, 2.0, on_gpu, accelerator="H100") for name in ("first", "second")]
+    cluster = Cluster(((4, 1.0), (4, 1.0)), accelerators=("A10G", "H100"))
+    queue = TrainingQueue([*begun, Entry("new", 1.0, on_gpu)], {}, Limits(cluster))
+    assert Machine(queue).run()[:2] == [("started", "first"), ("started", "new")]
+    assert queue.request_of("second").accelerator == "H100"
+    assert queue.request_of("new").accelerator == ""
+
+
 def test_memory_keeps_trainings_apart() -> None:
     large = Request(Share(1, 0.0), memory=6)
     machine = Machine(queue_of([trial(n, request=large) for n in KNOWN], limits=Limits(Cluster(((8, 0.0),), (10,))))[0])

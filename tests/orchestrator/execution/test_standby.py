@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_queue import PlainHalving, PlainQueue
 
@@ -25,6 +25,7 @@ CONFIGS = (
     TrainConfig("probe", 5, 5e-4),
     TrainConfig("probe", 1, 5e-4),
 )
+KINDS = ("", "A10G", "H100")
 seeds = st.integers(0, 2**32)
 
 
@@ -42,34 +43,43 @@ class Pair:
         self.draw, self.clock = draw, Clock()
         self.configs: dict[str, TrainConfig] = {}
         self.sweep_of: dict[str, str] = {}
+        self.gpus = draw.random() < 0.5
         sweeps = {f"s{i}": draw.choice(["halving", "halving", "median", "none"]) for i in range(draw.randint(1, 3))}
-        entries = [Entry(f"f{i}", float(draw.randint(1, 3)), self.request()) for i in range(draw.randint(0, 3))]
+        entries = [self.entry(f"f{i}") for i in range(draw.randint(0, 3))]
         self.configs |= {entry.name: CONFIGS[0] for entry in entries}
         late = {sweep: draw.randint(1, 3) for sweep in sweeps if draw.random() < 0.3}
         for sweep in sweeps:
             for number in range(draw.randint(1, 9)):
                 fixed = number == 0 and draw.random() < 0.5
-                entries.append(
-                    Entry(f"{sweep}#{number}", float(draw.randint(1, 3)), self.request(), sweep, fixed=fixed)
-                )
+                entries.append(self.entry(f"{sweep}#{number}", sweep, fixed=fixed))
                 self.configs[entries[-1].name] = draw.choice(CONFIGS)
                 self.sweep_of[entries[-1].name] = sweep
         draw.shuffle(entries)
         self.histories = {name: self.begun(name) for name in self.configs}
-        nodes = tuple((draw.randint(1, 4), 0.0) for _ in range(draw.randint(1, 3)))
+        cluster = self.cluster()
         most, deadline = draw.choice([None, None, 1, 3]), draw.choice([None, None, 40.0])
         self.queues = []
         for kind, halving in ((TrainingQueue, Halving), (PlainQueue, PlainHalving)):
             policies = {s: self.policy(s, halving() if how == "halving" else make_policy(how), late.get(s, 0))
                         for s, how in sweeps.items()}  # fmt: skip
             searches = {s: self.search(s, count, policies[s]) for s, count in late.items()}
-            limits = Limits(Cluster(nodes), most, deadline, self.clock)
+            limits = Limits(cluster, most, deadline, self.clock)
             self.queues.append(kind(entries, policies, limits, searches))
         self.running: list[str] = []
         self.gone: list[str] = []
 
+    def cluster(self) -> Cluster:
+        """Nodes with two types of GPU, with a type that Ray does not know, or with none."""
+        count = self.draw.randint(1, 3)
+        nodes = tuple((self.draw.randint(1, 4), float(self.gpus * self.draw.randint(1, 2))) for _ in range(count))
+        kinds = tuple(self.draw.choice(KINDS) for _ in nodes)
+        return Cluster(nodes, accelerators=kinds if self.gpus else ())
+
     def request(self) -> Request:
-        return Request(Share(1, 0.0))
+        return Request(Share(1, float(self.gpus)))
+
+    def entry(self, name: str, sweep: str | None = None, *, fixed: bool = True) -> Entry:
+        return Entry(name, float(self.draw.randint(1, 3)), self.request(), sweep, fixed, self.draw.choice(KINDS))
 
     def scores(self, epochs: int) -> tuple[float, ...]:
         return tuple(self.draw.randint(0, 3) / 4 for _ in range(epochs))
@@ -130,6 +140,10 @@ class Pair:
                 self.gone += self.same("dropped")
             if self.draw.random() < 0.3:
                 self.same("wanted")
+            if self.draw.random() < 0.05:
+                changed = self.cluster()
+                for queue in self.queues:
+                    queue.limits.cluster = changed
             while self.draw.random() < 0.9 and (name := self.same("next")) is not None:
                 self.same("started", name)
                 self.running.append(name)
@@ -156,13 +170,14 @@ class Pair:
             self.running.remove(name)
             self.same("completed", name, history)
             return
-        verdict, _ = self.same("epoch", name, history)
+        verdict, _ = self.same("epoch", name, history, self.draw.choice(KINDS))
         if verdict != "go":
             self.running.remove(name)
         if verdict == "stop":
             self.same("ended", name)
 
 
+@settings(max_examples=500)
 @given(seeds)
 def test_a_queue_says_what_a_plain_one_says(seed: int) -> None:
     """Order, pauses, stops and reasons, also where trainings fail, lose epochs, or are chosen late."""
