@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -112,3 +113,9 @@ def resumptions(output: Path) -> list[int]:
     """After which epoch processes have gone on with runs, as the logs of all commands say."""
     logs = "".join(log.read_text(encoding="utf-8") for log in sorted((output / ".emosweep/logs").iterdir()))
     return [int(epoch) for epoch in re.findall(r"going on after epoch (\d+) of", logs)]
+
+
+def reported(output: Path) -> list[int]:
+    """The epochs that the processes of a command with one training have trained, as Tune has written them down."""
+    files = (output / ".emosweep/tune").glob("*/*/result.json")
+    return sorted(json.loads(line)["epoch"] for file in files for line in file.read_text(encoding="utf-8").splitlines())
