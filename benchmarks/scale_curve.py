@@ -66,7 +66,7 @@ def steps() -> list[Step]:
         if e.trains:
             found.append(Run(experiment=e, rows=rows(e), config=config(e), run=NOWHERE))
         else:
-            nowhere: dict[str, Any] = {"csv": Path(), "manifest": Path(), "shards": Path()}
+            nowhere: dict[str, Any] = {"csv": Path(), "manifest": Path(), "begun": Path()}
             found.append(FaceApiEvaluation(experiment=e, rows=rows(e), **nowhere))
     return found
 

@@ -24,13 +24,14 @@ class LabelledRow:
     """A row of a split for the onnx engine.
 
     `path` is the photo's path as the CSV has it, `file` its absolute path, `label` one of face-api's classes, `box` the
-    face's box in stored pixels of the photo.
+    face's box in stored pixels of the photo, or in those of the `upright` one, its EXIF rotation applied.
     """
 
     path: str
     file: Path
     label: str
     box: Box
+    upright: bool = False
 
 
 @functools.cache
@@ -78,7 +79,7 @@ def labelled(table: ImageTable, settings: FaceApiSettings) -> list[LabelledRow]:
     """Translate a split's labels for the onnx engine; `label_problems` must have found none."""
     known = _class_by_label(settings)
     return [
-        LabelledRow(row.path, row.file.absolute(), known[_comparable(row.label)], row.box)
+        LabelledRow(row.path, row.file.absolute(), known[_comparable(row.label)], row.box, row.upright)
         for row in table.rows
         if row.box
     ]

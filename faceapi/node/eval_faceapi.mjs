@@ -26,7 +26,7 @@ async function main() {
   // Loaded only now, so that a mistake in the arguments or the CSV is reported at once.
   const [{ loadPhoto }, { loadFaceFinder }] = await Promise.all([import('./lib/photo.mjs'), import('./lib/faces.mjs')]);
   const findFaces = await loadFaceFinder(args.modelsDir, args);
-  const load = (image) => loadPhoto(args.projectRoot, image);
+  const load = (row) => loadPhoto(args.projectRoot, row);
   const outcomes = await evaluate(rows, load, findFaces, console.error);
   if (args.probabilities !== undefined) writeProbabilities(args.probabilities, outcomes.map(({ face }) => face));
   writeResults(args.results, outcomes.map(({ row, face }) => resultOf(row, face)));

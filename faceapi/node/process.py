@@ -19,8 +19,9 @@ from faceapi.contract.settings import Evaluator, FaceApiSettings
 from trainable.base.errors import ExperimentError
 from trainable.base.files import write_csv, write_json
 from trainable.base.log import LOG
+from trainable.data.columns import BOX_COLUMNS, FRAME_COLUMN
 from trainable.data.spelling import spelled
-from trainable.data.tables import BOX_COLUMNS, Row
+from trainable.data.tables import Row
 
 NODE_DIR = Path(__file__).resolve().parent
 """The Node evaluator's package; `npm ci` puts its dependencies there."""
@@ -46,7 +47,8 @@ def evaluate_rows(rows: Sequence[Row], root: Path, settings: FaceApiSettings, ev
         folder = Path(name)
         source, target, labels = folder / "shard.csv", folder / "results.csv", folder / "labels.json"
         probabilities = folder / "probabilities.json"
-        write_csv(source, ("path", "label", *BOX_COLUMNS), ((row.path, row.label, *(row.box or ())) for row in rows))
+        header = ("path", "label", *BOX_COLUMNS, FRAME_COLUMN)
+        write_csv(source, header, ((r.path, r.label, *(r.box or ()), "upright" if r.upright else "") for r in rows))
         write_json(labels, dict(settings.labels))
         command = [evaluator.node, evaluator.script, source, evaluator.models, target, "--project-root", root]
         command += ["--input-size", settings.input_size, "--score-threshold", settings.score_threshold]

@@ -96,7 +96,7 @@ def _area(box: Box) -> float:
 def best_face(faces: Sequence[Face], wanted: Box, scale: float) -> tuple[Face, float] | None:
     """Choose the face with the highest IoU with `wanted`, then the highest score; returns it and its IoU.
 
-    `wanted` is in stored pixels, `scale` of which span one pixel of the decoded photo. Without faces, None.
+    `wanted` is in pixels of the file, `scale` of which span one pixel of the decoded photo. Without faces, None.
     """
     ranked = [
         (iou((a * scale, b * scale, c * scale, d * scale), wanted), face) for face in faces for a, b, c, d in [face.box]

@@ -62,7 +62,7 @@ class FaceFinder:
         return tuple(found[0].tolist())
 
     def find(self, box: Box, photo: Photo, threshold: float) -> Found | None:
-        """Find the face with the highest IoU with `box` (stored pixels), and classify it alone; None without a face."""
+        """Find the face with the highest IoU with `box` (pixels of the file), and classify it alone, if any."""
         best = best_face(self.faces(photo, threshold), box, photo.scale)
         return Found(*best, self.probabilities(photo, best[0])) if best else None
 
@@ -72,7 +72,7 @@ class FaceFinder:
         Raises:
             Exception: the networks fail on any photo.
         """
-        photo = read_photo(row.file)
+        photo = read_photo(row.file, upright=row.upright)
         if isinstance(photo, str):
             return photo
         try:

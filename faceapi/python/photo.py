@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from faceapi.contract.photo_limits import MAX_PIXELS, MAX_SIDE
+from faceapi.python.orientation import STORED, Orientation, orientation_of
 
 # Pillow's remarks on odd metadata. The filter is set once: changing it for each photo would not be safe with threads.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -31,19 +32,22 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 class Photo:
     """A decoded photo.
 
-    `pixels` is uint8, height x width x 3, RGB; one of its pixels spans `scale` stored pixels. EXIF orientation is not
-    applied, because the boxes of a split are in stored pixels.
+    `pixels` is uint8, height x width x 3, RGB; one of its pixels spans `scale` pixels of the file.
     """
 
     pixels: NDArray[np.uint8]
     scale: int
 
 
-def read_photo(file: Path) -> Photo | str:
-    """Decode a photo, or say in one line why it cannot be read. A photo that ends too early cannot be read."""
+def read_photo(file: Path, *, upright: bool = False) -> Photo | str:
+    """Decode a photo, or say in one line why it cannot be read. A photo that ends too early cannot be read.
+
+    Args:
+        upright: whether to apply the EXIF orientation; without it the pixels lie as they are stored.
+    """
     try:
         with file.open("rb") as stream, _open(stream) as image:
-            return _decode(image)
+            return _decode(image, orientation_of(image) if upright else STORED)
     except FileNotFoundError:
         return "no such file"
     except Exception as error:  # decoders raise errors of many kinds, and one photo must not stop its split
@@ -77,15 +81,16 @@ def _open(stream: BinaryIO) -> ImageFile.ImageFile:
     raise ValueError("unsupported image format")
 
 
-def _decode(image: ImageFile.ImageFile) -> Photo:
+def _decode(image: ImageFile.ImageFile, orientation: Orientation) -> Photo:
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"more than {MAX_PIXELS} pixels")
     if image.mode == "CMYK":
         raise ValueError("unsupported colours: cmyk")
     _load(image)
     step = math.ceil(max(image.size) / MAX_SIDE)
-    pixels = _rgb(_thinned(image, step) if step > 1 else image, hidden_black=image.format == "GIF")
-    return Photo(np.asarray(pixels), step)
+    thinned = _thinned(image, step, orientation) if step > 1 else image
+    pixels = np.asarray(_rgb(thinned, hidden_black=image.format == "GIF"))
+    return Photo(pixels if orientation is STORED else orientation.upright(pixels), step)
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -105,11 +110,15 @@ def _load(image: ImageFile.ImageFile) -> None:
             raise
 
 
-def _thinned(image: Image.Image, step: int) -> Image.Image:
-    """Keep every `step`-th pixel of every `step`-th row, from the first on; a remainder at the ends is left out."""
-    size = (image.width // step or 1, image.height // step or 1)
-    first = 0.5 - step / 2  # Pillow asks for the middle of a pixel
-    return image.transform(size, Image.Transform.AFFINE, (step, 0, first, 0, step, first), Image.Resampling.NEAREST)
+def _thinned(image: Image.Image, step: int, orientation: Orientation) -> Image.Image:
+    """Keep every `step`-th pixel of every `step`-th row, from the first one of the photo as it will lie; a remainder at
+    the ends is left out."""
+    width, height = size = (image.width // step or 1, image.height // step or 1)
+    left = image.width - 1 - (width - 1) * step if orientation.from_right else 0
+    top = image.height - 1 - (height - 1) * step if orientation.from_bottom else 0
+    middle = 0.5 - step / 2  # Pillow asks for the middle of a pixel
+    map_back = (step, 0, left + middle, 0, step, top + middle)
+    return image.transform(size, Image.Transform.AFFINE, map_back, Image.Resampling.NEAREST)
 
 
 def _rgb(image: Image.Image, *, hidden_black: bool) -> Image.Image:

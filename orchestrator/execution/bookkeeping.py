@@ -87,7 +87,7 @@ def forget(todo: Sequence[Step], sweeps: Sequence[Sweep], paths: ProjectPaths) -
         if sweep.log is not None:
             sweep.log.forget()
     for step in evaluations(todo):
-        forget_evaluation(step)
+        forget_evaluation(step, paths)
     for training in trainings(todo):
         if isinstance(training, Run):
             _forget_run(training, paths)

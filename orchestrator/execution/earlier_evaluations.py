@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from faceapi.contract.results import probabilities_file
+from orchestrator.execution.faceapi_answers import answers_folder
+from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.files import read_json, replacing, write_json
 from trainable.cache.hashes import file_digest
@@ -27,15 +29,17 @@ def keep_earlier(step: FaceApiEvaluation) -> None:
                 shutil.copyfile(file, temporary)
 
 
-def forget_evaluation(step: FaceApiEvaluation) -> None:
-    """`--fresh`: the evaluation is neither done nor interrupted. Its results stay until new ones take their place."""
-    shutil.rmtree(step.shards, ignore_errors=True)
+def forget_evaluation(step: FaceApiEvaluation, paths: ProjectPaths) -> None:
+    """`--fresh`: the evaluation is neither done nor interrupted, and its photos are looked at again. Its results stay
+    until new ones take their place."""
+    for folder in (step.begun, answers_folder(step, paths)):
+        shutil.rmtree(folder, ignore_errors=True)
     write_json(_marker(step), {"identity": step.identity})
 
 
 def _marker(step: FaceApiEvaluation) -> Path:
-    """Says that results of this identity are made again, whatever their manifest says; goes with the shards."""
-    return step.shards / "replacing.json"
+    """Says that results of this identity are made again, whatever their manifest says; goes with what is begun."""
+    return step.begun / "replacing.json"
 
 
 def _identity(file: Path) -> Any:

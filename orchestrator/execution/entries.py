@@ -10,6 +10,11 @@ from typing import Literal
 from orchestrator.execution.cluster import Cluster, Request
 from orchestrator.sweeps.policy import Decision
 
+RETRIES = 2
+"""How often a training is tried again after it failed; each whole epoch in between earns it as many."""
+LOST_PROCESSES = 5
+"""How often a training is tried again whose process died before the training could use it."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -33,7 +38,7 @@ class Entry:
 
 @dataclass
 class EntryState:
-    """How far a training is. `failures` and `lost` count as `TrainingQueue.failed` says.
+    """How far a training is. `failures` and `lost` count those since its last whole epoch.
 
     Args:
         place: its number in the order of the queue.
@@ -48,6 +53,14 @@ class EntryState:
     lost: int = 0
     decision: Decision | None = None
     accelerator: str = ""
+
+    def failed(self, *, used: bool) -> bool:
+        """Count a failure, or a process that was lost before it was used. Returns whether that is one too many."""
+        if used:
+            self.failures += 1
+        else:
+            self.lost += 1
+        return self.failures > RETRIES or self.lost > LOST_PROCESSES
 
     def request_of(self, cluster: Cluster) -> Request:
         """What it asks of a node: GPUs of the type that it began on, while the cluster has any."""
@@ -85,6 +98,10 @@ class Limits:
     max_concurrent: int | None = None
     deadline: float | None = None
     clock: Callable[[], float] | None = None
+
+    def full(self, active: int) -> bool:
+        """Whether as many trainings run as may run at once."""
+        return self.max_concurrent is not None and active >= self.max_concurrent
 
     @property
     def over(self) -> bool:

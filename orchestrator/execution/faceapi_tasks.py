@@ -1,53 +1,65 @@
-"""FaceAPI splits as tasks: cut into shards, evaluated beside the training, merged in input order."""
+"""FaceAPI splits as tasks: what their rows ask, in parts, evaluated beside the training."""
 
 from __future__ import annotations
 
-import io
-import shutil
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from faceapi.contract.labels import LabelledRow, labelled
-from faceapi.contract.probabilities import write_probabilities
-from faceapi.contract.results import RESULT_COLUMNS, ShardResult
+from faceapi.contract.results import ShardResult
 from faceapi.contract.settings import Evaluator, FaceApiSettings
 from faceapi.node.process import evaluate_rows, run_own_script
 from faceapi.python.networks import Networks, load_networks
 from orchestrator.execution.earlier_evaluations import keep_earlier
 from orchestrator.execution.events import RunEvents
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.faceapi_answers import Answers, Question, answers_folder, questions_of
+from orchestrator.execution.faceapi_results import write_results
 from orchestrator.execution.photos import Photos
 from orchestrator.execution.waiting import FACEAPI_PATIENCE_SECONDS, Waiting, why_no_part
-from orchestrator.planning.costs import ROWS_PER_SHARD
+from orchestrator.planning.costs import ROWS_PER_PART
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.errors import Failure, TooManyCorrupt
-from trainable.base.files import read_json, write_json, write_text
-from trainable.cache.hashes import digest
+from trainable.base.files import write_json
 from trainable.data.tables import ImageTable, Row
-from trainable.feed.corrupt import check_corrupt
-from trainable.run.manifest import artifact_digests, environment
 
 POLL_SECONDS = 0.5
-_UNREADABLE = "unreadable: "
 
 
 @dataclass
 class _Split:
-    """One split under way. `results` has a place for each shard, in input order."""
+    """One split under way. `own`: what a user's own script has found, which gives all rows at once."""
 
     step: FaceApiEvaluation
     table: ImageTable
-    folder: Path
-    results: list[ShardResult | None] = field(default_factory=list)
+    questions: list[Question]
+    own: ShardResult | None = None
     failed: bool = False
+    left: Counter[Question] = field(default_factory=Counter)
+    """How many rows ask each question that is not answered yet."""
+
+
+@dataclass
+class _Part:
+    """Rows of a split that are evaluated together."""
+
+    split: _Split
+    rows: Sequence[int]
+
+    @property
+    def questions(self) -> list[Question]:
+        return [self.split.questions[row] for row in self.rows]
+
+    @property
+    def table(self) -> ImageTable:
+        return self.split.table.take(self.rows)
 
 
 class FaceApiTasks:
@@ -71,6 +83,8 @@ class FaceApiTasks:
         self.steps = list(steps)
         self.first_part = Waiting(events, why_no_part, FACEAPI_PATIENCE_SECONDS)
         self.networks: Any = None  # the onnx engine's, shipped to the cluster
+        self.answers: Answers | None = None  # a user's own script's are not kept
+        self._splits: list[_Split] = []
         self.thread = threading.Thread(target=self._run, name="faceapi", daemon=True)
 
     def start(self) -> None:
@@ -83,10 +97,11 @@ class FaceApiTasks:
 
     def _run(self) -> None:
         try:
-            splits = [self._open(step) for step in self.steps]
+            self._splits = [self._open(step) for step in self.steps]
             self._ship_networks()
-            waiting = deque((s, i) for s in splits for i, result in enumerate(s.results) if result is None)
-            self._evaluate(waiting)
+            for split in self._splits:
+                self._advance(split)
+            self._evaluate(deque(self._parts()))
         except Exception as error:  # the thread's end must not be a silent one
             for step in self.steps:
                 self.events.failed(step.name, Failure.of(error))
@@ -99,115 +114,111 @@ class FaceApiTasks:
             self.networks = self.executor.ship(load_networks(evaluator.models, size, cache))
 
     def _open(self, step: FaceApiEvaluation) -> _Split:
-        """The split with the shards that an interrupted run left."""
         table = self.inputs.faceapi[step.experiment.split]
-        split = _Split(step, table, step.shards / digest(step.identity)[:16])
-        for shard in range(1 if self._own_script else -(-len(table) // ROWS_PER_SHARD)):
-            kept = read_json(split.folder / f"{shard:05}.json")
-            split.results.append(ShardResult(**kept) if kept else None)
         keep_earlier(step)  # now: a user's own script writes over them
         self.events.started(step.name)
-        self._advance(split)
+        if self._own_script:
+            return _Split(step, table, [])
+        if self.answers is None:
+            self.answers = Answers(answers_folder(step, self.paths))  # all splits have the same evaluator
+        split = _Split(step, table, questions_of(table))
+        split.left.update(question for question in split.questions if question not in self.answers)
         return split
+
+    def _parts(self) -> Iterator[_Part]:
+        """What no earlier command, and no earlier part, has asked."""
+        asked: set[Question] = set()
+        for split in self._splits:
+            if self._own_script:
+                yield _Part(split, range(len(split.table)))
+                continue
+            first = {question: row for row, question in reversed(list(enumerate(split.questions)))}
+            rows = sorted(first[question] for question in split.left.keys() - asked)
+            asked |= split.left.keys()
+            for start in range(0, len(rows), ROWS_PER_PART):
+                yield _Part(split, rows[start : start + ROWS_PER_PART])
 
     @property
     def _own_script(self) -> bool:
         return self.inputs.evaluator is not None and self.inputs.evaluator.own_script
 
-    def _evaluate(self, waiting: deque[tuple[_Split, int]]) -> None:
-        running: dict[Future[ShardResult], tuple[_Split, int]] = {}
-        if waiting and not self._own_script:  # which gives all rows at once, after any time
-            self.first_part.asked(waiting[0][0].step.name)
+    def _evaluate(self, waiting: deque[_Part]) -> None:
+        running: dict[Future[ShardResult], _Part] = {}
+        if waiting and not self._own_script:
+            self.first_part.asked(waiting[0].split.step.name)
         while (waiting or running) and not self.stop():
             while waiting and len(running) < self.limit:
-                split, shard = waiting.popleft()
-                if not split.failed:
-                    running[self._submit(split, shard)] = (split, shard)
+                part = waiting.popleft()
+                if not all(split.failed for split in self._asking(part)):
+                    running[self._submit(part)] = part
             for future in wait(running, POLL_SECONDS, FIRST_COMPLETED).done:
-                self._take(future, *running.pop(future))
+                self._take(future, running.pop(future))
             self.first_part.say_who_waits()
         for future in running:
             self.executor.cancel(future)
         if running:
             wait(running, timeout=10)
 
-    def _submit(self, split: _Split, shard: int) -> Future[ShardResult]:
-        evaluator = self.inputs.evaluator
+    def _asking(self, part: _Part) -> list[_Split]:
+        """The splits that need the part's answers."""
+        if self._own_script:
+            return [part.split]
+        return [split for split in self._splits if any(question in split.left for question in part.questions)]
+
+    def _submit(self, part: _Part) -> Future[ShardResult]:
+        evaluator, step, table = self.inputs.evaluator, part.split.step, part.table
         assert evaluator is not None
         if evaluator.own_script:
-            places = self.paths.faceapi_baseline, self.paths.faceapi_csv(split.step.experiment.split), split.step.csv
-            return self.executor.submit_here(run_own_script, evaluator, *places, len(split.table), self.settings.models)
-        part, root = slice(shard * ROWS_PER_SHARD, (shard + 1) * ROWS_PER_SHARD), self.paths.root.resolve()
-        disk = self.executor.disk
-        photos = Photos.of(split.table, part, root, disk) if disk is not None else None
+            places = self.paths.faceapi_baseline, self.paths.faceapi_csv(step.experiment.split), step.csv
+            return self.executor.submit_here(run_own_script, evaluator, *places, len(table), self.settings.models)
+        root, disk = self.paths.root.resolve(), self.executor.disk
+        photos = Photos.of(table, root, disk) if disk is not None else None
         if evaluator.engine == "onnx":
-            rows = labelled(split.table, self.settings)[part]
-            return self.executor.submit(_evaluate_onnx, rows, self.settings.score_threshold, self.networks, photos)
-        return self.executor.submit(_evaluate_node, split.table.rows[part], root, self.settings, evaluator, photos)
+            rows, threshold = labelled(table, self.settings), self.settings.score_threshold
+            return self.executor.submit(_evaluate_onnx, rows, threshold, self.networks, photos)
+        return self.executor.submit(_evaluate_node, list(table.rows), root, self.settings, evaluator, photos)
 
-    def _take(self, future: Future[ShardResult], split: _Split, shard: int) -> None:
+    def _take(self, future: Future[ShardResult], part: _Part) -> None:
         for step in self.steps:  # any part is a sign that processes start
             self.first_part.over(step.name)
-        error = future.exception()
+        asking, error = self._asking(part), future.exception()
         if error is not None:
-            if not split.failed:
-                split.failed = True
-                self.events.failed(split.step.name, Failure.of(error))
+            for split in asking:
+                if not split.failed:
+                    split.failed = True
+                    self.events.failed(split.step.name, Failure.of(error))
             return
         result = future.result()
-        split.results[shard] = result
-        write_json(split.folder / f"{shard:05}.json", vars(result))
         print(result.remarks, file=sys.stderr, end="")
-        self._advance(split)
+        if self.answers is None:
+            part.split.own = result
+        else:
+            self.answers.add(part.questions, part.table.paths, result)
+        for split in asking:
+            for question in part.questions if self.answers is not None else ():
+                split.left.pop(question, None)
+            self._advance(split)
 
     def _advance(self, split: _Split) -> None:
-        done = [result for result in split.results if result is not None]
-        rows = min(len(split.table), len(done) * ROWS_PER_SHARD)
-        self.events.progress(split.step.name, rows, len(split.table))
-        if len(done) == len(split.results) and not split.failed:
-            try:
-                _write(split, done, allow_corrupt=self.allow_corrupt)
-            except TooManyCorrupt as error:
-                split.failed = True
-                self.events.failed(split.step.name, Failure.of(error))
-            else:
-                self.events.finished(split.step.name)
-
-
-def _write(split: _Split, results: list[ShardResult], *, allow_corrupt: bool) -> None:
-    """Merge the shards in input order. The manifest goes first and comes last.
-
-    Raises:
-        TooManyCorrupt: see `check_corrupt`.
-    """
-    step = split.step
-    remarks = "".join(result.remarks for result in results).splitlines()
-    unreadable = [line for line in remarks if line.startswith(_UNREADABLE)]
-    corrupt = [line.removeprefix(_UNREADABLE).partition(": ")[0] for line in unreadable]
-    check_corrupt("test", corrupt, len(split.table), allowed=allow_corrupt)
-    step.manifest.unlink(missing_ok=True)
-    text = io.StringIO()
-    text.write(",".join(RESULT_COLUMNS) + "\n")
-    text.writelines(result.rows for result in results)
-    write_text(step.csv, text.getvalue())
-    probabilities = [row for result in results for row in result.probabilities]
-    if probabilities:
-        write_probabilities(step.probabilities, split.table.paths, probabilities)
-    else:  # a user's own script does not say them
-        step.probabilities.unlink(missing_ok=True)
-    record = {
-        "experiment": step.name,
-        "identity": step.identity,
-        "csvs": {"test": str(split.table.csv)},
-        "rows": {"test": len(split.table)},
-        "artifacts": artifact_digests([step.csv, *([step.probabilities] if probabilities else [])]),
-        "unreadable_images": unreadable,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(sum(result.seconds for result in results), 3),
-        **environment(),
-    }
-    write_json(step.manifest, record)
-    shutil.rmtree(step.shards, ignore_errors=True)
+        """Say how far the split is, and write its results when it is done."""
+        rows = len(split.table)
+        done = rows - split.left.total() if split.own or self.answers is not None else 0
+        self.events.progress(split.step.name, done, rows)
+        if done < rows:
+            write_json(self.paths.begun_rows(split.step.experiment), {"done": done, "of": rows})
+            return
+        result = split.own
+        if self.answers is not None:
+            result = self.answers.result(split.table, split.questions, self.settings)
+        if result is None or split.failed:
+            return
+        try:
+            write_results(split.step, split.table, result, allow_corrupt=self.allow_corrupt)
+        except TooManyCorrupt as error:
+            split.failed = True
+            self.events.failed(split.step.name, Failure.of(error))
+        else:
+            self.events.finished(split.step.name)
 
 
 def _evaluate_onnx(

@@ -41,9 +41,9 @@ class Photos:
     digests: Sequence[str]
 
     @classmethod
-    def of(cls, table: ImageTable, rows: slice, root: Path, disk: PhotoDisk) -> Photos:
-        """Those of some rows of a table."""
-        files, numbers = table.files, table.numbers[rows]
+    def of(cls, table: ImageTable, root: Path, disk: PhotoDisk) -> Photos:
+        """Those of a table's rows."""
+        files, numbers = table.files, table.numbers
         names, digests = map(files.on_disk, numbers), (files.digest(number, MISSING) for number in numbers)
         return cls(disk, root, list(names), list(digests))
 

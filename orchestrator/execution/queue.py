@@ -18,10 +18,6 @@ from orchestrator.sweeps.records import BUDGET_SPENT
 from trainable.run.history import TrialHistory
 
 Verdict = Literal["go", "pause", "stop"]
-RETRIES = 2
-"""How often a training is tried again after it failed; each whole epoch in between earns it as many."""
-LOST_PROCESSES = 5
-"""How often a training is tried again whose process died before the training could use it."""
 
 
 class TrainingQueue:
@@ -84,16 +80,14 @@ class TrainingQueue:
     @property
     def finished(self) -> bool:
         """Whether nothing runs or will run."""
-        if self.draining:
-            return not self._active
-        return not (self.searches or self._active or self._standby)
+        return not self._active and (self.draining or not (self.searches or self._standby))
 
     def next(self) -> str | None:
         """The name of the training to start, or to resume, now; None where everything is to wait.
 
         The caller reports `started` before it asks again.
         """
-        if self.draining or self._as_many_as_allowed():
+        if self.draining or self.limits.full(len(self._active)):
             return None
         return self._next_that_fits() or (None if self.limits.over else self._choose())
 
@@ -103,8 +97,8 @@ class TrainingQueue:
             self.searches.clear()
         if self.draining:
             return {}
-        trials = [state.entry.name for state in self._standby.all if not state.entry.fixed] if over else []
-        found = dict.fromkeys(trials, BUDGET_SPENT) if over else self._standby.out
+        trials = (state.entry for state in self._standby.all if not state.entry.fixed)
+        found = {trial.name: BUDGET_SPENT for trial in trials} if over else self._standby.out
         for name in found:
             self.ended(name)
         return found
@@ -166,11 +160,7 @@ class TrainingQueue:
             final: trying again is useless.
         """
         state = self._states[name]
-        if used:
-            state.failures += 1
-        else:
-            state.lost += 1
-        if final or state.failures > RETRIES or state.lost > LOST_PROCESSES:
+        if state.failed(used=used) or final:
             self.ended(name)
             return False
         self._pause(state)
@@ -186,9 +176,9 @@ class TrainingQueue:
             if self.limits.over and not state.entry.fixed:
                 return None
             if not self._has_room(request):
-                if not request.accelerator:
-                    return None
-                continue
+                if request.accelerator:
+                    continue
+                return None
             if state.decision == "wait":
                 self._policy(name).release(name)
             return name
@@ -235,10 +225,6 @@ class TrainingQueue:
 
     def _has_room(self, request: Request) -> bool:
         return self.limits.cluster.fits([self._request(state) for state in self._running()], request)
-
-    def _as_many_as_allowed(self) -> bool:
-        most = self.limits.max_concurrent
-        return most is not None and len(self._active) >= most
 
     def _take_in(self, entry: Entry) -> None:
         state = self._states[entry.name] = EntryState(entry, len(self._states), accelerator=entry.accelerator)

@@ -99,7 +99,7 @@ def _key_file(step: Step) -> Path:
     if isinstance(step, TrainingStep):
         return step.run.checkpoints / "tracking.json"
     assert isinstance(step, FaceApiEvaluation)
-    return step.shards / "tracking.json"
+    return step.begun / "tracking.json"
 
 
 def _parameters(step: Step) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from trainable.base.config import TrainConfig
 FORWARD, LAST_BLOCKS, HEAD = 0.33, 0.1, 0.01
 """What an image costs relative to a whole training step (forward, backward, update): passes through the frozen layers
 or in evaluation; training the last two blocks, or the head, on stored features."""
-ROWS_PER_SHARD = 64
-"""Rows of FaceAPI that one task evaluates. Fixed, so that the shards of an interrupted run fit the next one, whatever
-its cluster is."""
+ROWS_PER_PART = 64
+"""Rows of FaceAPI that one task evaluates."""
 
 
 def stage_cost(stage: int, rows: Sequence[int]) -> float:

@@ -63,7 +63,7 @@ class ProjectPaths:
         if experiment.trains:
             run, history = self.run(experiment), self._classifier / "history" / experiment.folder
             return Place(run.files, run.results, manifest, run.owner, run.checkpoints, history)
-        csv, marker = self.faceapi_results(experiment), self.shards(experiment) / "replacing.json"
+        csv, marker = self.faceapi_results(experiment), self.begun_evaluation(experiment) / "replacing.json"
         files, history = (csv, probabilities_file(csv)), csv.parents[1] / "history" / experiment.folder
         return Place(files, (csv,), manifest, marker, None, history)
 
@@ -145,5 +145,15 @@ class ProjectPaths:
         """face-api's networks, converted."""
         return self.internal / "networks"
 
-    def shards(self, experiment: Experiment) -> Path:
+    def begun_evaluation(self, experiment: Experiment) -> Path:
+        """What is noted of an evaluation while it is not finished."""
         return self.internal / "faceapi" / experiment.folder
+
+    def begun_rows(self, experiment: Experiment) -> Path:
+        """How many rows of an evaluation are done, and of how many."""
+        return self.begun_evaluation(experiment) / "rows.json"
+
+    @property
+    def faceapi_answers(self) -> Path:
+        """What has been found on photos (see `orchestrator.execution.faceapi_answers`)."""
+        return self.internal / "faceapi" / "answers"

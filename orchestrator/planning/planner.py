@@ -71,7 +71,7 @@ class Planner:
             rows=(len(self.inputs.faceapi[experiment.split]),),
             csv=self.paths.faceapi_results(experiment),
             manifest=self.paths.manifest(experiment),
-            shards=self.paths.shards(experiment),
+            begun=self.paths.begun_evaluation(experiment),
         )
         return self._compared(evaluation, fresh)
 

@@ -134,12 +134,12 @@ class FaceApiEvaluation(Step):
     Args:
         csv: the file that receives the rows of runbook section 6.
         manifest: the file that says what made them.
-        shards: the folder of the shards that are already evaluated.
+        begun: the folder of what is noted while it is not finished.
     """
 
     csv: Path
     manifest: Path
-    shards: Path
+    begun: Path
 
     @property
     def probabilities(self) -> Path:

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -155,26 +156,30 @@ def find_mistakes(paths: ProjectPaths, item: Scored) -> list[Mistake] | None:
     wrong = np.flatnonzero((rows["true"] != rows["pred"]).to_numpy())
     first = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
     found = rows.iloc[first]
-    boxes = None if item.result.experiment.trains or item.inputs is None else item.inputs.boxes  # a crop is a face
-    faces = [boxes[row] if boxes else None for row in found.index]
-    columns = zip(found["path"], found["true"], found["pred"], confidence[first].tolist(), faces, strict=True)
-    return [
-        Mistake(path, true, pred, sure, thumbnail(paths.root, path, face)) for path, true, pred, sure, face in columns
+    inputs = None if item.result.experiment.trains else item.inputs  # a crop is a face
+    boxes, upright = (inputs.boxes, inputs.upright) if inputs else (None, [])
+    pictures = [
+        thumbnail(paths.root, path, boxes[row], upright=upright[row]) if boxes else thumbnail(paths.root, path)
+        for row, path in found["path"].items()
     ]
+    columns = zip(found["path"], found["true"], found["pred"], confidence[first].tolist(), pictures, strict=True)
+    return list(starmap(Mistake, columns))
 
 
-def thumbnail(root: Path, path: str, face: Box | None = None) -> str:
+def thumbnail(root: Path, path: str, face: Box | None = None, *, upright: bool = False) -> str:
     """A small JPEG of an image below `root` as a data URI; "" where it lies elsewhere or cannot be decoded.
 
     Args:
-        face: the part of a photo to show, in its stored pixels.
+        face: the part of a photo to show, in its pixels.
+        upright: whether the photo's EXIF rotation is applied before.
     """
     try:
         file = (root / path.replace("\\", "/")).absolute()
         if not _inside(file, root.absolute()):
             return ""
         with Image.open(file) as image:
-            small = (image.crop(face) if face else image).convert("RGB")
+            whole = ImageOps.exif_transpose(image) if upright else image
+            small = (whole.crop(face) if face else whole).convert("RGB")
             small = ImageOps.contain(small, (SIDE, SIDE))
         stream = io.BytesIO()
         small.save(stream, "JPEG", quality=QUALITY)

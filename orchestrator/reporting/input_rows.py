@@ -15,7 +15,7 @@ import pandas as pd
 from orchestrator.statistics.joining import Box
 from orchestrator.sweeps.result_files import read_csv_text
 from trainable.base.errors import ExperimentError, Problem
-from trainable.data.columns import BOX_COLUMNS, PATH_COLUMNS, label_preference, nfc
+from trainable.data.columns import BOX_COLUMNS, FRAME_COLUMN, FRAMES, PATH_COLUMNS, label_preference, nfc
 
 PERSON = "person"
 """The optional column with who is on the image: rows of one person are not independent."""
@@ -53,6 +53,13 @@ class InputRows:
         except ValueError:
             return None
         return [tuple(box) for box in sides.tolist()] if np.isfinite(sides).all() else None
+
+    @cached_property
+    def upright(self) -> list[bool]:
+        """Whether the box of each row is one of the upright photo, its EXIF rotation applied."""
+        if FRAME_COLUMN not in self.table.columns:
+            return [False] * len(self.table)
+        return [bool(FRAMES.get(text.strip())) for text in self.table[FRAME_COLUMN]]
 
     @cached_property
     def persons(self) -> np.ndarray | None:

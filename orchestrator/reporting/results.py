@@ -139,8 +139,8 @@ def _one_class(predictions: pd.DataFrame) -> list[str]:
 def _unfinished(experiment: Experiment, paths: ProjectPaths) -> str:
     """Say how far an unfinished run came, from the checkpoint or the parts that it left; "" where it left none."""
     if not experiment.trains:
-        parts = len(list(paths.shards(experiment).glob("*/*.json")))
-        return f"not finished: after {parts} part(s) of its rows" if parts else ""
+        rows = read_json(paths.begun_rows(experiment))
+        return f"not finished: after {rows['done']} of {rows['of']} rows" if rows and rows["done"] else ""
     found = find_checkpoint(paths.run(experiment).checkpoints, identity=None)
     if found.file is None:
         return ""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.planning.costs import FORWARD, ROWS_PER_SHARD, stage_costs
+from orchestrator.planning.costs import FORWARD, ROWS_PER_PART, stage_costs
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.steps import FaceApiEvaluation, Step, TrainingStep, Trial
 from orchestrator.sweeps.confirmation import CANDIDATES, to_confirm, under_way
@@ -85,14 +85,19 @@ def confirmation_jobs(sweep: Sweep, planner: Planner) -> list[Job]:
 
 
 def fixed_jobs(steps: Iterable[Step], planner: Planner) -> list[Job]:
-    """What is left of the experiments themselves."""
+    """What is left of the experiments themselves. FaceAPI looks at a photo once, whatever splits have it."""
     jobs = []
+    asked: set[tuple[float, ...]] = set()
     for step in steps:
         if step.to_do and isinstance(step, TrainingStep):
             jobs.append(_training(step, planner))
         elif step.to_do and isinstance(step, FaceApiEvaluation):
-            whole, rest = divmod(step.rows[0], ROWS_PER_SHARD)
-            parts = [ROWS_PER_SHARD] * whole + [rest] * bool(rest)
+            table, before = planner.inputs.faceapi[step.experiment.split], len(asked)
+            sides = (table.boxes[side::4] for side in range(4))
+            asked.update(zip(table.numbers, *sides, table.upright or bytes(len(table)), strict=True))
+            own = planner.settings.faceapi.script is not None  # is called with each split as it is
+            whole, rest = divmod(len(table) if own else len(asked) - before, ROWS_PER_PART)
+            parts = [ROWS_PER_PART] * whole + [rest] * bool(rest)
             jobs += [Job(step.name, 0, {FACEAPI: float(rows)}) for rows in parts]
     return jobs
 

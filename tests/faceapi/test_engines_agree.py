@@ -160,13 +160,13 @@ def test_each_kind_of_disagreement_is_reported() -> None:
 # -- pixels
 
 
-def node_pixels(folder: Path) -> dict[str, NDArray[np.uint8] | str]:
+def node_pixels(folder: Path, *, upright: bool = False) -> dict[str, NDArray[np.uint8] | str]:
     """What the Node evaluator decodes every file of a folder to: pixels, or why it cannot."""
     script = f"""
     import {{ readdirSync, writeFileSync }} from 'node:fs';
     import {{ loadPhoto }} from '{(NODE_DIR / "lib" / "photo.mjs").as_uri()}';
     for (const name of readdirSync({str(folder)!r})) {{
-      const photo = await loadPhoto({str(folder)!r}, name);
+      const photo = await loadPhoto({str(folder)!r}, {{ image: name, upright: {json.dumps(upright)} }});
       if (photo.reason === undefined) writeFileSync(name + '.raw', photo.pixels);
       console.log(JSON.stringify([name, photo.width ?? 0, photo.height ?? 0, photo.reason ?? '']));
     }}"""
@@ -237,11 +237,11 @@ def save_kinds(folder: Path) -> None:
     (folder / "rgba16.png").write_bytes(png16(np.dstack([wide, wide[..., 0]]), 6))
 
 
-def other_pixels(folder: Path) -> dict[str, str]:
+def other_pixels(folder: Path, *, upright: bool = False) -> dict[str, str]:
     """Files of a folder that only one engine reads, or that the engines decode to other bytes."""
     wrong = {}
-    for name, pixels in node_pixels(folder).items():
-        ours = read_photo(folder / name)
+    for name, pixels in node_pixels(folder, upright=upright).items():
+        ours = read_photo(folder / name, upright=upright)
         if isinstance(ours, str) or isinstance(pixels, str):
             if not (isinstance(ours, str) and isinstance(pixels, str)):
                 wrong[name] = f"{ours} / {pixels}"
@@ -250,6 +250,26 @@ def other_pixels(folder: Path) -> dict[str, str]:
         elif (ours.pixels != pixels).any():
             wrong[name] = f"{np.abs(ours.pixels.astype(int) - pixels).max()} of 255"
     return wrong
+
+
+def test_an_upright_photo_has_the_same_bytes_however_it_is_stored(tmp_path: Path) -> None:
+    """All orientations, some that do not exist, and damaged EXIF data."""
+    folder = tmp_path / "upright"
+    folder.mkdir()
+    photo, large = gradient((333, 251)), gradient((MAX_SIDE + 1002, 301))
+    for value in range(11):
+        exif = Image.Exif()
+        exif[0x0112] = value
+        for end in ("jpg", "png", "webp"):
+            photo.save(folder / f"{value}.{end}", exif=exif)
+        large.save(folder / f"large{value}.png", exif=exif)
+    photo.save(folder / "cut.jpg", exif=exif.tobytes()[:17])
+    assert other_pixels(folder, upright=True) == {}
+    for file in folder.iterdir():
+        read = read_photo(file, upright=True)
+        assert not isinstance(read, str)
+        turned = 5 <= int("".join(filter(str.isdigit, file.stem)) or 0) <= 8
+        assert (read.pixels.shape[0] > read.pixels.shape[1]) == turned, file
 
 
 def test_every_kind_of_photo_is_decoded_to_the_same_bytes(tmp_path: Path) -> None:

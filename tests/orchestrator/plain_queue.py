@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator.execution.cluster import Request
-from orchestrator.execution.entries import Entry, EntryState, Limits, Search
-from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, Verdict
+from orchestrator.execution.entries import LOST_PROCESSES, RETRIES, Entry, EntryState, Limits, Search
+from orchestrator.execution.queue import Verdict
 from orchestrator.sweeps.halving import rungs
 from orchestrator.sweeps.policy import Decision, Policy, RunToTheEnd
 from orchestrator.sweeps.records import BUDGET_SPENT

@@ -28,7 +28,7 @@ def config(name: str, epochs: int = 10) -> TrainConfig:
 
 
 def evaluation(name: str = "faceapi_M1", rows: int = 640) -> FaceApiEvaluation:
-    return FaceApiEvaluation(experiment=BY_NAME[name], rows=(rows,), csv=Path(), manifest=Path(), shards=Path())
+    return FaceApiEvaluation(experiment=BY_NAME[name], rows=(rows,), csv=Path(), manifest=Path(), begun=Path())
 
 
 def run(name: str = "finetune_M1", epochs: int = 10) -> Run:

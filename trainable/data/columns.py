@@ -10,6 +10,9 @@ PATH_COLUMNS = ("path", "image", "img", "src")
 LABEL_COLUMNS = ("label_en", "orig_kor", "label")
 KOREAN_FIRST = ("orig_kor", "label_en", "label")
 BOX_COLUMNS = ("minX", "minY", "maxX", "maxY")
+FRAME_COLUMN = "frame"
+FRAMES = {"": False, "stored": False, "upright": True}
+"""What the boxes' pixels are counted in, and whether that is the upright photo, its EXIF rotation applied."""
 
 Box = tuple[float, float, float, float]
 """A face's left, top, right and bottom in pixels of the original photo."""

@@ -16,7 +16,16 @@ from operator import lt
 from pathlib import Path
 
 from trainable.base.errors import Problem
-from trainable.data.columns import BOX_COLUMNS, LABEL_COLUMNS, PATH_COLUMNS, Box, label_preference, nfc
+from trainable.data.columns import (
+    BOX_COLUMNS,
+    FRAME_COLUMN,
+    FRAMES,
+    LABEL_COLUMNS,
+    PATH_COLUMNS,
+    Box,
+    label_preference,
+    nfc,
+)
 from trainable.data.files import ImageFiles, Unusable
 
 _BLOCK = 4096
@@ -24,19 +33,20 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class _Header:
-    """Where the columns are: the header's length, and the places of the path, the label and the box in a row."""
+    """Where the columns are: the header's names, and the places of path, label, box and frame in a row."""
 
     names: list[str]
     path: int
     label: int
     box: list[int]
+    frame: int | None
 
 
 class TableReader:
     """Reads one CSV.
 
-    After `read`, `lines`, `numbers` (see `ImageFiles`), `codes` (indices into `classes`) and, where boxes are asked
-    for, `boxes` (four numbers a row) hold the usable rows; `problems` holds everything that is wrong with the others.
+    After `read`, `lines`, `numbers` (see `ImageFiles`), `codes` (indices into `classes`) and, where boxes are asked,
+    `boxes` (four numbers a row) and `upright` (with a column `frame`) hold the usable rows; `problems` the others'.
     """
 
     def __init__(self, path: Path, files: ImageFiles, boxes: bool) -> None:
@@ -45,6 +55,7 @@ class TableReader:
         self.label_column = ""
         self.classes: list[str] = []
         self.lines, self.numbers, self.codes, self.boxes = array("I"), array("I"), array("I"), array("d")
+        self.upright = array("B")
         self._codes: dict[str, int] = {}
 
     def read(self) -> None:
@@ -67,7 +78,7 @@ class TableReader:
         self.problems.append(Problem(message, str(self.path), row, column, hint))
 
     def _header(self, names: list[str]) -> _Header | None:
-        for name in (*PATH_COLUMNS, *LABEL_COLUMNS, *BOX_COLUMNS):
+        for name in (*PATH_COLUMNS, *LABEL_COLUMNS, *BOX_COLUMNS, FRAME_COLUMN):
             if names.count(name) > 1:
                 self._problem("stands twice in the header", 1, name)
         path = next((name for name in PATH_COLUMNS if name in names), None)
@@ -84,7 +95,8 @@ class TableReader:
             return None
         self.label_column = label
         box = [names.index(name) for name in BOX_COLUMNS if self.with_boxes]
-        return _Header(names, names.index(path), names.index(label), box)
+        frame = names.index(FRAME_COLUMN) if self.with_boxes and FRAME_COLUMN in names else None
+        return _Header(names, names.index(path), names.index(label), box, frame)
 
     def _rows(self, reader, header: _Header, *, one_line_each: bool) -> None:  # type: ignore[no-untyped-def]  # a C type
         """All rows; `_begin` is the line at which the next one begins, also when the CSV turns out to be broken."""
@@ -117,12 +129,14 @@ class TableReader:
         known, plain = self.files.numbers, self.files.plain
         numbers = [known[path] if path in known else plain(path) for path in [values[header.path] for values in block]]
         boxes = _columns([[values[place] for values in block] for place in header.box])
-        if None in codes.values() or None in numbers or boxes is None:
+        upright = [] if header.frame is None else [FRAMES.get(values[header.frame].strip()) for values in block]
+        if None in codes.values() or None in numbers or boxes is None or None in upright:
             return False
         self.lines.extend(range(self._begin, self._begin + len(block)))
         self.numbers.extend(numbers)  # type: ignore[arg-type]  # none of them is None
         self.codes.extend(map(codes.__getitem__, labels))  # type: ignore[arg-type]
         self.boxes.extend(chain.from_iterable(zip(*boxes, strict=True)))
+        self.upright.extend(upright)  # type: ignore[arg-type]
         return True
 
     def _row(self, line: int, values: list[str], header: _Header) -> None:
@@ -139,12 +153,14 @@ class TableReader:
         if isinstance(number, Unusable):
             self._problem(number.message, line, header.names[header.path], number.hint)
         box = self._box(line, [values[place] for place in header.box]) if header.box else ()
+        upright = [] if header.frame is None else [self._upright(line, values[header.frame])]
         if len(self.problems) == before:
             assert code is not None and isinstance(number, int) and box is not None
             self.lines.append(line)
             self.numbers.append(number)
             self.codes.append(code)
             self.boxes.extend(box)
+            self.upright.extend(upright)
 
     def _code(self, text: str) -> int | None:
         """The index of a label in `classes`; None where it is empty."""
@@ -171,6 +187,12 @@ class TableReader:
             if high <= low:
                 self._problem(f"must be greater than {name.replace('max', 'min')} ({high:g} <= {low:g})", line, name)
         return (left, top, right, bottom)
+
+    def _upright(self, line: int, text: str) -> bool:
+        found = FRAMES.get(text.strip())
+        if found is None:
+            self._problem(f"must be stored or upright, not {text!r}", line, FRAME_COLUMN)
+        return bool(found)
 
 
 def read_text(path: Path) -> str | Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -23,13 +23,15 @@ __all__ = ["BOX_COLUMNS", "Box", "ImageTable", "Row", "load_table", "nfc", "read
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image. `path` is as the CSV has it, `file` is where it lies, `line` counts from 1 (the header)."""
+    """One image. `path` is as the CSV has it, `file` is where it lies, `line` counts from 1 (the header); `upright`
+    says that the box is one of the upright photo."""
 
     line: int
     path: str
     file: Path
     label: str
     box: Box | None = None
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ImageTable:
         lines: each row's line in the CSV, counted from 1 (the header).
         codes: each row's label as an index into `classes`.
         boxes: four numbers a row, or none at all.
+        upright: 1 for each row whose box is one of the upright photo, else 0; or none at all.
     """
 
     csv: Path
@@ -55,6 +58,7 @@ class ImageTable:
     lines: array[int]
     codes: array[int]
     boxes: array[float]
+    upright: array[int] = field(default_factory=lambda: array("B"))
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -100,6 +104,7 @@ class ImageTable:
             self.files.file(number),
             self.classes[self.codes[index]],
             (box[0], box[1], box[2], box[3]) if box else None,
+            bool(self.upright and self.upright[index]),
         )
 
     def take(self, indices: Iterable[int]) -> ImageTable:
@@ -111,6 +116,7 @@ class ImageTable:
             lines=array("I", [self.lines[i] for i in at]),
             codes=array("I", [self.codes[i] for i in at]),
             boxes=array("d", [x for i in at for x in self.boxes[4 * i : 4 * i + 4]]),
+            upright=array("B", [self.upright[i] for i in at] if self.upright else []),
         )
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -118,7 +124,7 @@ class ImageTable:
         used = dict.fromkeys(self.numbers)
         places = {number: place for place, number in enumerate(used)}
         numbers = array("I", [places[number] for number in self.numbers])
-        columns = (numbers.tobytes(), self.lines.tobytes(), self.codes.tobytes(), self.boxes.tobytes())
+        columns = [column.tobytes() for column in (numbers, self.lines, self.codes, self.boxes, self.upright)]
         return _unpickled, (self.csv, self.label_column, self.classes, self.files.only(used), *columns)
 
 
@@ -126,7 +132,8 @@ def _unpickled(
     csv: Path, label_column: str, classes: tuple[str, ...], files: ImageFiles, *columns: bytes
 ) -> ImageTable:
     numbers, lines, codes = (array("I", column) for column in columns[:3])
-    return ImageTable(csv, label_column, classes, files, numbers, lines, codes, array("d", columns[3]))
+    boxes, upright = array("d", columns[3]), array("B", columns[4])
+    return ImageTable(csv, label_column, classes, files, numbers, lines, codes, boxes, upright)
 
 
 def distinct_images(tables: Sequence[ImageTable]) -> ImageTable:
@@ -135,7 +142,7 @@ def distinct_images(tables: Sequence[ImageTable]) -> ImageTable:
     assert all(table.files is first.files for table in tables)
     numbers = array("I", dict.fromkeys(number for table in tables for number in table.numbers))
     blank = array("I", bytes(numbers.itemsize * len(numbers)))
-    return replace(first, numbers=numbers, lines=blank, codes=blank, boxes=array("d"))
+    return replace(first, numbers=numbers, lines=blank, codes=blank, boxes=array("d"), upright=array("B"))
 
 
 class _Rows(Sequence[Row]):
@@ -174,7 +181,7 @@ def read_table(
     files = ImageFiles(project_root) if files is None else files
     reader = TableReader(path, files, boxes)
     reader.read()
-    columns = reader.numbers, reader.lines, reader.codes, reader.boxes
+    columns = reader.numbers, reader.lines, reader.codes, reader.boxes, reader.upright
     if alone:
         files.no_more_csvs()
     return ImageTable(path, reader.label_column, tuple(reader.classes), files, *columns), reader.problems

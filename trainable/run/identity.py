@@ -7,6 +7,7 @@ versions and verbosity are recorded in the manifest but are no part of it.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,16 @@ def table_digests(table: ImageTable) -> dict[str, str]:
 
 
 def _rows_digest(table: ImageTable) -> str:
-    """`digest` of the list of [path, label, *box] of each row, whose text is made part by part."""
+    """`digest` of the list of [path, label, *box] of each row, whose text is made part by part. A box in the upright
+    photo has one more value, "upright"."""
     paths, boxes = table.files.json_paths(), table.boxes
     labels = [f",{json_text(label)}".encode() for label in table.classes]
     ends = [labels[code] + b"]" for code in table.codes]
     if boxes:
         sides = (boxes[side::4] for side in range(4))
-        texts = (f",{x0!r},{y0!r},{x1!r},{y1!r}]".encode() for x0, y0, x1, y1 in zip(*sides, strict=True))
+        frames = [b',"upright"]' if upright else b"]" for upright in table.upright or bytes(len(table))]
+        pixels = (f",{x0!r},{y0!r},{x1!r},{y1!r}".encode() for x0, y0, x1, y1 in zip(*sides, strict=True))
+        texts = map(operator.add, pixels, frames)
         ends = [labels[code] + text for code, text in zip(table.codes, texts, strict=True)]
     found, comma = hashlib.sha256(b"["), b"["
     for start in range(0, len(table), _BLOCK):

@@ -15,6 +15,9 @@ export const IOU_THRESHOLD = 0.3;
 export const IMAGE_COLUMNS = ['path', 'image', 'img', 'src'];
 export const LABEL_COLUMNS = ['label_en', 'orig_kor', 'label'];
 export const BOX_COLUMNS = ['minX', 'minY', 'maxX', 'maxY'];
+/** What the boxes' pixels are counted in, and whether that is the upright photo. */
+export const FRAME_COLUMN = 'frame';
+export const FRAMES = { '': false, stored: false, upright: true };
 export const RESULT_COLUMNS = ['image', 'gt_label', 'pred_label', 'score', 'face_detected', 'iou', 'correct'];
 
 export const MAX_PIXELS = 0x3fff ** 2;

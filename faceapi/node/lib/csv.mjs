@@ -4,7 +4,7 @@ import path from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 
-import { BOX_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, RESULT_COLUMNS } from './contract.mjs';
+import { BOX_COLUMNS, FRAME_COLUMN, FRAMES, IMAGE_COLUMNS, LABEL_COLUMNS, RESULT_COLUMNS } from './contract.mjs';
 import { InputError, oneLine } from './errors.mjs';
 
 function readTable(file) {
@@ -43,6 +43,12 @@ function readBox(record, where) {
   return box;
 }
 
+function readUpright(record, where) {
+  const frame = (record[FRAME_COLUMN] ?? '').trim();
+  if (!Object.hasOwn(FRAMES, frame)) throw new InputError(`${where}: ${FRAME_COLUMN} is not stored or upright: "${frame}"`);
+  return FRAMES[frame];
+}
+
 /** Every row is checked here, before any photo is opened: a bad row must not cost a finished evaluation. */
 export function readRows(file, classOf) {
   const { header, records } = readTable(file);
@@ -51,7 +57,7 @@ export function readRows(file, classOf) {
     const where = `${file}: row ${index + 1}`;
     const label = classOf(record[columns.label]);
     if (!label) throw new InputError(`${where}: unknown label "${oneLine(record[columns.label])}"`);
-    return { image: record[columns.image], label, box: readBox(record, where) };
+    return { image: record[columns.image], label, box: readBox(record, where), upright: readUpright(record, where) };
   });
 }
 

@@ -23,11 +23,11 @@ async function facesOf(photo, findFaces) {
  */
 export async function evaluate(rows, loadPhoto, findFaces, remark) {
   const outcomes = [];
-  let upcoming = rows.length > 0 ? loadPhoto(rows[0].image) : null;
+  let upcoming = rows.length > 0 ? loadPhoto(rows[0]) : null;
   for (const [index, row] of rows.entries()) {
     const photo = await upcoming;
     // Decoding has its own thread, so the next photo is ready when this one's faces are found.
-    upcoming = index + 1 < rows.length ? loadPhoto(rows[index + 1].image) : null;
+    upcoming = index + 1 < rows.length ? loadPhoto(rows[index + 1]) : null;
     const found = await facesOf(photo, findFaces);
     const unreadable = found.reason !== undefined;
     if (unreadable) remark(`unreadable: ${row.image}: ${found.reason}`);

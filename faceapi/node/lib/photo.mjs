@@ -5,6 +5,7 @@ import sharp from 'sharp';
 
 import { MAX_PIXELS, MAX_SIDE } from './contract.mjs';
 import { oneLine } from './errors.mjs';
+import { orientationOf, STORED } from './orientation.mjs';
 import { spellingsOf } from './spelling.mjs';
 
 // One decoding thread and no operation cache: shards run side by side, and memory must stay flat.
@@ -37,18 +38,24 @@ async function readBytes(root, image) {
 }
 
 /**
- * Keeps every step-th pixel of every step-th row, from the first on; a remainder at the ends is left out.
+ * Turns the pixels as `orientation` says, and keeps every step-th pixel of every step-th row, from the first one of the
+ * turned photo on; a remainder at the ends is left out.
  *
  * The wasm heap ends at 4 GB, and running out of it ends the whole process: the detector pads to a square and works on
  * several 32-bit copies of it, so a photo of 90 megapixels is too much. face-api's own resizing loses as much: it looks
  * at no more than four pixels of the photo for one pixel of its input.
  */
-function thinned({ data, info }, step) {
-  const width = Math.floor(info.width / step) || 1;
-  const height = Math.floor(info.height / step) || 1;
+function laidOut({ data, info }, step, { swapped, fromRight, fromBottom }) {
+  const columns = Math.floor(info.width / step) || 1;
+  const rows = Math.floor(info.height / step) || 1;
+  const [width, height] = swapped ? [rows, columns] : [columns, rows];
+  const across = 3 * step * (fromRight ? -1 : 1);
+  const down = 3 * step * info.width * (fromBottom ? -1 : 1);
+  const [right, below] = swapped ? [down, across] : [across, down];
+  let line = 3 * ((fromRight ? info.width - 1 : 0) + (fromBottom ? info.height - 1 : 0) * info.width);
   const pixels = Buffer.alloc(width * height * 3);
-  for (let y = 0, to = 0; y < height; y += 1) {
-    for (let x = 0, from = y * step * info.width * 3; x < width; x += 1, from += 3 * step, to += 3) {
+  for (let y = 0, to = 0; y < height; y += 1, line += below) {
+    for (let x = 0, from = line; x < width; x += 1, from += right, to += 3) {
       pixels[to] = data[from];
       pixels[to + 1] = data[from + 1];
       pixels[to + 2] = data[from + 2];
@@ -58,11 +65,11 @@ function thinned({ data, info }, step) {
 }
 
 /**
- * Resolves to {pixels, width, height, scale}: 8-bit RGB, and how many stored pixels one of its pixels spans; to {reason}
- * if the photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation is NOT
- * applied: the boxes of the CSV are in stored pixels, and an upright copy would be of another frame.
+ * Resolves to {pixels, width, height, scale}: 8-bit RGB, and how many of the file's pixels one of its pixels spans; to
+ * {reason} if the photo cannot be read. Never rejects, so that a photo may be decoded ahead of its turn. EXIF orientation
+ * is applied where the row says that its box is in the `upright` photo, and else not.
  */
-export async function loadPhoto(root, image) {
+export async function loadPhoto(root, { image, upright }) {
   try {
     const bytes = await readBytes(root, image);
     const photo = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS });
@@ -76,7 +83,8 @@ export async function loadPhoto(root, image) {
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const step = Math.ceil(Math.max(info.width, info.height) / MAX_SIDE);
-    if (step > 1) return thinned({ data, info }, step);
+    const orientation = upright ? orientationOf(stored) : STORED;
+    if (step > 1 || orientation !== STORED) return laidOut({ data, info }, step, orientation);
     return { pixels: data, width: info.width, height: info.height, scale: 1 };
   } catch (error) {
     return { reason: oneLine(error.message) };

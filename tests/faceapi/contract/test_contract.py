@@ -9,7 +9,7 @@ from faceapi.contract.labels import class_names
 from faceapi.contract.photo_limits import MAX_PIXELS, MAX_SIDE
 from faceapi.contract.results import RESULT_COLUMNS
 from search_spaces.runbook import IOU_THRESHOLD
-from trainable.data.columns import BOX_COLUMNS, LABEL_COLUMNS, PATH_COLUMNS
+from trainable.data.columns import BOX_COLUMNS, FRAME_COLUMN, FRAMES, LABEL_COLUMNS, PATH_COLUMNS
 
 CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """face-api: FACE_EXPRESSION_LABELS in src/faceExpressionNet/FaceExpressions.ts."""
@@ -29,6 +29,8 @@ def test_node_has_the_same_constants() -> None:
         "IMAGE_COLUMNS": list(PATH_COLUMNS),
         "LABEL_COLUMNS": list(LABEL_COLUMNS),
         "BOX_COLUMNS": list(BOX_COLUMNS),
+        "FRAME_COLUMN": FRAME_COLUMN,
+        "FRAMES": FRAMES,
         "RESULT_COLUMNS": list(RESULT_COLUMNS),
         "MAX_PIXELS": MAX_PIXELS,
         "MAX_SIDE": MAX_SIDE,

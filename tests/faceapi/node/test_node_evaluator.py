@@ -185,6 +185,31 @@ def test_boxes_are_in_stored_pixels_whatever_the_exif_orientation(project: Proje
     assert float(row["iou"]) > 0.5
 
 
+def test_a_row_may_ask_for_the_upright_photo(project: Project) -> None:
+    """As `convert -rotate` would leave it, with the box there; whoever says no frame, or another one, means the stored
+    photo."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    [(left, top, right, bottom)] = portrait(project.root / "data_raw" / "upright.png", [(160, 180, 70)])
+    upright = Image.open(project.root / "data_raw" / "upright.png")
+    upright.transpose(Image.Transpose.ROTATE_270).save(project.root / "data_raw" / "lying.png", exif=exif)
+    lying = (upright.height - bottom, left, upright.height - top, right)
+    rows = [["data_raw/lying.png", "sad", left, top, right, bottom, "upright"],
+            ["data_raw/upright.png", "sad", left, top, right, bottom, "stored"],
+            ["data_raw/lying.png", "sad", *lying, ""]]  # fmt: skip
+    split = project.csv("frames.csv", rows, header=[*HEADER, "frame"])
+    turned, plain, stored = evaluate(split, project.root / "out" / "frames.csv").table
+    assert {**turned, "image": ""} == {**plain, "image": ""}
+    assert float(turned["iou"]) > 0.5
+    assert stored["score"] != turned["score"], "a face that lies"
+
+
+def test_an_unknown_frame_is_refused(project: Project) -> None:
+    rows = [["data_raw/two.jpg", "sad", 1, 2, 3, 4, "turned"]]
+    split = project.csv("unknown_frame.csv", rows, header=[*HEADER, "frame"])
+    refused(evaluate(split, project.root / "out" / "unknown_frame.csv"), "row 1", "frame", "turned")
+
+
 def test_a_very_large_photo_is_measured_in_its_own_pixels(project: Project, whole: Run) -> None:
     photo = Image.open(project.root / "data_raw" / "two.jpg")
     photo.resize((6400, 4000)).save(project.root / "data_raw" / "large.jpg")

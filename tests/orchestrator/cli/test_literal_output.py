@@ -38,7 +38,7 @@ HASTY = Patience(silent=0.1, still=2.0)
 
 ROOT = Path(__file__).resolve().parents[3]
 FACEAPI = EXPERIMENTS[0]
-EVALUATION = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), shards=Path())
+EVALUATION = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), begun=Path())
 MACHINE = Machine()
 AWKWARD = st.text(st.sampled_from("[]:/\\=@abold기쁨😀\x1b\r\n\t\u202e")) | st.text() | st.sampled_from(
     ["[/y]", "[old]", ":100:", ":smile:", "[bold]x[/]", "\\[x]", "[link=file:///x]y[/link]", "[@click=f]x", "\x1b[31m"]
@@ -89,7 +89,7 @@ def test_cells_and_headings_of_a_table(text: str) -> None:
 @given(ORDINARY)
 def test_why_a_step_is_stale(text: str) -> None:
     out = io.StringIO()
-    step = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), shards=Path(), why=text)
+    step = FaceApiEvaluation(experiment=FACEAPI, rows=(1,), csv=Path(), manifest=Path(), begun=Path(), why=text)
     print_plan(Terminal(file=out, width=4000), [step], running=False, more=[f"more {text}."])
     row = out.getvalue().splitlines()[3]
     assert row.partition(" new ")[2].strip() == one_line(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from faceapi.contract.results import ShardResult
 from faceapi.contract.settings import FaceApiSettings
 from faceapi.node.process import NODE_DIR
 from orchestrator.execution.bookkeeping import clear_place, forget, restore
-from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD, FaceApiTasks
+from orchestrator.execution.faceapi_tasks import ROWS_PER_PART, FaceApiTasks
 from orchestrator.execution.local import LocalExecutor
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths
@@ -32,11 +32,10 @@ from orchestrator.planning.selection import select
 from orchestrator.planning.settings import Settings
 from trainable.base.errors import ExperimentError
 from trainable.base.files import read_json
-from trainable.cache.hashes import digest
 
 MODELS = NODE_DIR / "node_modules/@vladmandic/face-api/model"
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="NOT TESTED: needs face-api's weights (npm ci)")
-SHARDS = 3
+PARTS = 3
 
 
 class Recording(LocalExecutor):
@@ -46,10 +45,12 @@ class Recording(LocalExecutor):
         super().__init__(folder / "log")
         self.fail, self.tasks, self.running, self.most = fail, 0, 0, 0
         self.says = True  # the probabilities
+        self.rows = 0
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         number, self.tasks = self.tasks, self.tasks + 1
+        self.rows += len(arguments[0])
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
@@ -60,19 +61,23 @@ class Recording(LocalExecutor):
             self.running -= 1
         if self.fail(number):
             raise ExperimentError(f"task {number} is broken")
-        lines = "".join(f"{row.path},{row.label},,0,0,0,0\n" for row in rows)
+        right = ((row, int(row.label == "happy")) for row in rows)
+        lines = "".join(f"{row.path},{row.label},happy,0.9,1,0.5,{correct}\n" for row, correct in right)
         return ShardResult(lines, "", 1.0, [[float(row.box[3]), *[0.0] * 6] for row in rows] if self.says else ())
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Three shards in M1."""
+    """Three parts in M1."""
     root = make_project(tmp_path / "project")
-    lines = [
-        (f"data_raw/photos/M1/{i % 3}.jpg", "happy", 10, 10, 100, 100 + i % 7) for i in range(ROWS_PER_SHARD * 2 + 5)
-    ]
-    write_csv(root / "data_shared/splits_csv/test_M1.csv", ("path", "label_en", *BOX), lines)
+    write_split(root, "M1", "happy", range(ROWS_PER_PART * 2 + 5))
     return root
+
+
+def write_split(root: Path, split: str, label: str, numbers: Iterable[int]) -> None:
+    """Rows of M1's photos, which differ in their boxes."""
+    lines = [(f"data_raw/photos/M1/{i % 3}.jpg", label, 10, 10, 100, 100 + i) for i in numbers]
+    write_csv(root / f"data_shared/splits_csv/test_{split}.csv", ("path", "label_en", *BOX), lines)
 
 
 def planner(root: Path, output: Path, **settings: Any) -> Planner:
@@ -92,7 +97,7 @@ def evaluate(
     return log
 
 
-def test_shards_are_merged_in_input_order_and_the_project_is_only_read(root: Path, tmp_path: Path) -> None:
+def test_parts_are_merged_in_input_order_and_the_project_is_only_read(root: Path, tmp_path: Path) -> None:
     before = listing(root)
     ours, executor = planner(root, tmp_path / "output"), Recording(tmp_path)
     log = evaluate(ours, executor, "faceapi_M1", "faceapi_M2")
@@ -102,7 +107,7 @@ def test_shards_are_merged_in_input_order_and_the_project_is_only_read(root: Pat
     assert evaluation.status == "done"
     wanted = [row["path"] for row in read_rows(root / "data_shared/splits_csv/test_M1.csv")]
     assert [row["image"] for row in read_rows(evaluation.csv)] == wanted
-    assert not evaluation.shards.exists()
+    assert not evaluation.begun.exists()
 
 
 def test_probabilities_are_those_of_their_rows_and_go_when_nobody_says_them(root: Path, tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_probabilities_are_those_of_their_rows_and_go_when_nobody_says_them(root
     assert read_probabilities(step.probabilities, [row["path"] for row in rows[1:]]) is None, "of other images"
     assert read_json(step.manifest)["artifacts"].keys() == {step.csv.name, step.probabilities.name}
     executor.says = False
-    step.csv.unlink()
+    forget([ours.identify(step)], [], ours.paths)
     evaluate(ours, executor, "faceapi_M1")
     assert step.csv.is_file()
     assert not step.probabilities.exists()
@@ -127,7 +132,7 @@ def test_no_more_tasks_at_once_than_allowed(root: Path, tmp_path: Path, limit: i
     """Beside training on CPUs they take cores that trials count on."""
     executor = Recording(tmp_path)
     evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M1", limit=limit)
-    assert (executor.tasks, executor.most <= limit) == (SHARDS, True)
+    assert (executor.tasks, executor.most <= limit) == (PARTS, True)
 
 
 def test_a_split_that_fails_leaves_the_other_one_alone(root: Path, tmp_path: Path) -> None:
@@ -137,23 +142,73 @@ def test_a_split_that_fails_leaves_the_other_one_alone(root: Path, tmp_path: Pat
     assert sorted(log.ended) == [("faceapi_M1", "failed"), ("faceapi_M2", "done")]
 
 
-def test_only_shards_of_the_same_identity_are_kept(root: Path, tmp_path: Path) -> None:
-    """An interrupted run leaves shards; another threshold would have found other faces."""
-    output, first = tmp_path / "output", Recording(tmp_path, lambda number: number == 2)
-    evaluate(planner(root, output), first, "faceapi_M1", limit=1)
-    same, other = Recording(tmp_path), Recording(tmp_path)
-    evaluate(planner(root, output, score_threshold=0.4), other, "faceapi_M1")
-    assert other.tasks == SHARDS
-    evaluate(planner(root, output), first := Recording(tmp_path, lambda number: number == 2), "faceapi_M1", limit=1)
-    ours = planner(root, output)
-    step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
-    assert len(list((step.shards / digest(step.identity)[:16]).glob("*.json"))) == 2
-    assert json.loads(next((step.shards / digest(step.identity)[:16]).glob("*.json")).read_text())["seconds"] == 1.0
-    evaluate(ours, same, "faceapi_M1")
-    assert same.tasks == SHARDS - 2
+def test_only_answers_of_the_same_evaluator_count(root: Path, tmp_path: Path) -> None:
+    """An interrupted run leaves answers; another threshold would have found other faces, and names of labels none."""
+    output, same = tmp_path / "output", Recording(tmp_path)
+    evaluate(planner(root, output), Recording(tmp_path, lambda number: number == 2), "faceapi_M1", limit=1)
+    evaluate(planner(root, output, score_threshold=0.4), other := Recording(tmp_path), "faceapi_M1")
+    assert other.tasks == PARTS
+    evaluate(planner(root, output, labels={"행복": "happy"}), same, "faceapi_M1")
+    assert same.tasks == PARTS - 2
 
 
-def test_an_interrupt_leaves_shards_and_no_results(root: Path, tmp_path: Path) -> None:
+def test_a_photo_is_looked_at_once_whatever_split_and_label_ask(root: Path, tmp_path: Path) -> None:
+    write_split(root, "M1", "happy", range(100))
+    write_split(root, "M2", "sad", [*range(50, 150), 50, 0])
+    ours, executor = planner(root, tmp_path / "output"), Recording(tmp_path)
+    log = evaluate(ours, executor, "faceapi_M1", "faceapi_M2")
+    assert sorted(log.ended) == [("faceapi_M1", "done"), ("faceapi_M2", "done")]
+    assert executor.tasks == 3, "64, 36 and 50 rows"
+    for split, correct in (("M1", "1"), ("M2", "0")):
+        alone = planner(root, tmp_path / split)
+        evaluate(alone, Recording(tmp_path), f"faceapi_{split}")
+        together, apart = (each.evaluation(select([f"faceapi_{split}"])[0]) for each in (ours, alone))
+        assert together.csv.read_bytes() == apart.csv.read_bytes()
+        assert together.probabilities.read_bytes() == apart.probabilities.read_bytes()
+        assert {row["correct"] for row in read_rows(together.csv)} == {correct}
+
+
+def test_later_commands_ask_what_is_new_only(root: Path, tmp_path: Path) -> None:
+    write_split(root, "M1", "happy", range(70))
+    evaluate(planner(root, tmp_path / "output"), Recording(tmp_path), "faceapi_M1")
+    write_split(root, "M1", "sad", range(60))
+    evaluate(ours := planner(root, tmp_path / "output"), executor := Recording(tmp_path), "faceapi_M1")
+    rows = read_rows(ours.evaluation(select(["faceapi_M1"])[0]).csv)
+    assert (executor.tasks, len(rows)) == (0, 60)
+    assert {row["gt_label"] for row in rows} == {"sad"}
+    write_split(root, "M2", "happy", range(68, 72))
+    evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M2")
+    assert executor.tasks == 1
+    frames = [f"data_raw/photos/M1/0.jpg,happy,10,10,100,100,{frame}" for frame in ("stored", "upright")]
+    text = "\n".join(["path,label_en,minX,minY,maxX,maxY,frame", *frames])
+    (root / "data_shared/splits_csv/test_M2.csv").write_text(text, encoding="utf-8")
+    evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M2")
+    assert executor.tasks == 2, "the upright photo is another one"
+
+
+def test_answers_that_cannot_be_read_are_asked_again(root: Path, tmp_path: Path) -> None:
+    ours = planner(root, tmp_path / "output")
+    evaluate(ours, Recording(tmp_path, lambda number: number == 2), "faceapi_M1", limit=1)
+    first, second = ours.paths.faceapi_answers.glob("*/*.json")
+    first.write_text("{", encoding="utf-8")
+    second.write_text('[["a", "b"]]', encoding="utf-8")
+    log = evaluate(ours, executor := Recording(tmp_path), "faceapi_M1")
+    assert (executor.tasks, log.ended) == (PARTS, [("faceapi_M1", "done")])
+
+
+def test_splits_fail_together_where_they_ask_the_same(root: Path, tmp_path: Path) -> None:
+    write_split(root, "M2", "sad", range(2))
+    executor = Recording(tmp_path, lambda number: number == 0)
+    log = evaluate(planner(root, tmp_path / "output"), executor, "faceapi_M1", "faceapi_M2", limit=1)
+    assert sorted(log.ended) == [("faceapi_M1", "failed"), ("faceapi_M2", "failed")]
+    executor = Recording(tmp_path, lambda number: number == 0)
+    write_split(root, "M2", "sad", range(ROWS_PER_PART, ROWS_PER_PART + 2))
+    log = evaluate(planner(root, tmp_path / "other"), executor, "faceapi_M1", "faceapi_M2", limit=1)
+    assert sorted(log.ended) == [("faceapi_M1", "failed"), ("faceapi_M2", "done")]
+    assert executor.tasks == 2, "the first split's last part is of no use to anybody"
+
+
+def test_an_interrupt_leaves_answers_and_no_results(root: Path, tmp_path: Path) -> None:
     executor, ours = Recording(tmp_path), planner(root, tmp_path / "output")
     log = evaluate(ours, executor, "faceapi_M1", limit=1, stop=lambda: executor.tasks >= 2)
     assert log.ended == []
@@ -161,17 +216,17 @@ def test_an_interrupt_leaves_shards_and_no_results(root: Path, tmp_path: Path) -
 
 
 def test_too_many_photos_that_cannot_be_read(root: Path, tmp_path: Path) -> None:
-    """More than a tenth of a split; the shards stay, so that --allow-corrupt costs nothing."""
+    """More than a tenth of a split; --allow-corrupt looks again at those that could not be read, and at no others."""
 
     class Blind(Recording):
         def _answer(self, number: int, rows: Any) -> ShardResult:
             found = super()._answer(number, rows)
-            remarks = [f"unreadable: {row.path}: broken\n" for row in rows]
-            return ShardResult(found.rows, "".join(remarks[: 15 if number == 0 else 0]), 1.0)
+            return ShardResult(found.rows, f"unreadable: {rows[0].path}: broken\n" if number == 0 else "", 1.0)
 
+    write_split(root, "M2", "sad", range(500, 503))
     ours = planner(root, tmp_path / "output")
     log = evaluate(ours, Blind(tmp_path), "faceapi_M1", "faceapi_M2")
-    assert "15 of 133 test rows have an image that cannot be decoded" in log.failures["faceapi_M1"].message
+    assert "22 of 133 test rows have an image that cannot be decoded" in log.failures["faceapi_M1"].message
     assert "--allow-corrupt" in log.failures["faceapi_M1"].message
     assert set(log.ended) == {("faceapi_M1", "failed"), ("faceapi_M2", "done")}
     step = ours.identify(ours.evaluation(select(["faceapi_M1"])[0]))
@@ -180,7 +235,7 @@ def test_too_many_photos_that_cannot_be_read(root: Path, tmp_path: Path) -> None
     )
     tasks.start()
     tasks.finish()
-    assert (again.tasks, log.ended[-1]) == (0, ("faceapi_M1", "done"))
+    assert (again.rows, log.ended[-1]) == (22, ("faceapi_M1", "done"))
 
 
 def test_results_of_another_program_are_kept(root: Path, tmp_path: Path) -> None:
@@ -244,7 +299,7 @@ def test_fresh_leaves_no_copy_of_what_it_replaces(root: Path, tmp_path: Path) ->
     evaluate(ours, Recording(tmp_path), "faceapi_M1")
     assert not ours.again(step).to_do
     assert not list(step.csv.parent.glob("*.earlier-*"))
-    assert not step.shards.exists()
+    assert not step.begun.exists()
 
 
 def test_what_a_users_own_script_writes_is_no_earlier_result(root: Path, tmp_path: Path) -> None:

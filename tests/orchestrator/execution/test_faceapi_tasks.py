@@ -1,4 +1,4 @@
-"""A split in shards on Ray gives what one process gives; what was evaluated is kept; what fails once is tried again."""
+"""A split in parts on Ray gives what one process gives; what was evaluated is kept; what fails once is tried again."""
 
 from __future__ import annotations
 
@@ -23,32 +23,40 @@ from faceapi.python.engine import evaluate_rows
 from faceapi.python.networks import load_networks
 from faceapi.python.weights import NETWORKS
 from orchestrator.demo.dataset import DemoSize, SplitSize, write_demo
-from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD
+from orchestrator.execution.faceapi_tasks import ROWS_PER_PART
 from trainable.data.tables import load_table
 
 pytestmark = [pytest.mark.ray, pytest.mark.node]
 ONLY = ("--only", "faceapi_M1")
 SLOW = (*ONLY, "--faceapi-engine", "node")  # the other one is done before it can be killed
 MODELS = NODE_DIR / "node_modules/@vladmandic/face-api/model"
+ANSWERS = ".emosweep/faceapi/answers/*/*.json"
 RESULTS = Path("models/faceapi_baseline/results/faceapi_M1_eval.csv")
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose M1 test lists six drawn faces again and again, over two shards."""
+    """A project whose M1 test lists six drawn faces again and again, with other boxes, in two parts."""
     root = tmp_path_factory.mktemp("faces") / "project"
     none = SplitSize(0, 0, 0)
     write_demo(root, 7, DemoSize(M1=SplitSize(0, 0, 6), M2=none, K7=none), workers=1)
     splits = root / "data_shared/splits_csv/test_M1.csv"
-    header, *rows = splits.read_text(encoding="utf-8").splitlines()
-    count = ROWS_PER_SHARD + 6
-    lines = [rows[i % len(rows)] for i in range(count)]
-    splits.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    repeat(splits, ROWS_PER_PART + 6)
     return root
 
 
+def repeat(splits: Path, count: int) -> list[str]:
+    """So many rows of the same photos, each with a box a little lower than the one before; returns their lines."""
+    header, *rows = splits.read_text(encoding="utf-8").splitlines()
+    assert header.endswith(",maxY")
+    cells = [rows[i % len(rows)].rpartition(",") for i in range(count)]
+    lines = [f"{rest},{float(bottom) + i / 1000}" for i, (rest, _, bottom) in enumerate(cells)]
+    splits.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return lines
+
+
 @pytest.mark.nightly
-def test_nodes_shards_merged_are_one_run(faces: Path, tmp_path: Path) -> None:
+def test_nodes_parts_merged_are_one_run(faces: Path, tmp_path: Path) -> None:
     done = run_all(faces, tmp_path, *ONLY, "--faceapi-engine", "node")
     assert done.returncode == 0, done.stdout + done.stderr
     whole = tmp_path / "whole.csv"
@@ -57,10 +65,10 @@ def test_nodes_shards_merged_are_one_run(faces: Path, tmp_path: Path) -> None:
     merged = (tmp_path / RESULTS).read_bytes()
     assert merged == whole.read_bytes()
     assert b",1,0." in merged, "no face was detected at all"
-    assert not list((tmp_path / ".emosweep/faceapi").iterdir()), "shards are left behind"
+    assert [folder.name for folder in (tmp_path / ".emosweep/faceapi").iterdir()] == ["answers"]
 
 
-def test_onnx_shards_merged_are_one_run_and_need_no_node(faces: Path, tmp_path: Path) -> None:
+def test_onnx_parts_merged_are_one_run_and_need_no_node(faces: Path, tmp_path: Path) -> None:
     """With weights from a folder, as they lie in a user's project, and no `node` on the PATH."""
     models = tmp_path / "models"
     models.mkdir()
@@ -87,18 +95,17 @@ def test_onnx_shards_merged_are_one_run_and_need_no_node(faces: Path, tmp_path: 
 
 
 @pytest.mark.nightly
-def test_a_killed_worker_costs_its_shard_only(faces: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_part_only(faces: Path, tmp_path: Path) -> None:
     """The first worker that evaluates is killed in the middle; the split ends with the rows of a run that was not."""
     splits = faces / "data_shared/splits_csv/test_M1.csv"
     project = tmp_path / "project"
     (project / "data_shared/splits_csv").mkdir(parents=True)
     (project / "data_raw").symlink_to(faces / "data_raw")
-    header, *rows = splits.read_text(encoding="utf-8").splitlines()
-    lines = [rows[i % len(rows)] for i in range(8 * ROWS_PER_SHARD)]
-    (project / "data_shared/splits_csv/test_M1.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    shutil.copy(splits, project / "data_shared/splits_csv/test_M1.csv")
+    lines = repeat(project / "data_shared/splits_csv/test_M1.csv", 8 * ROWS_PER_PART)
     with running(project, project, *ONLY) as process:
-        wait_for(lambda: list(project.glob(".emosweep/faceapi/faceapi_M1/*/*.json")))
-        kept = {file: file.stat().st_mtime_ns for file in project.glob(".emosweep/faceapi/faceapi_M1/*/*.json")}
+        wait_for(lambda: list(project.glob(ANSWERS)))
+        kept = {file: file.stat().st_mtime_ns for file in project.glob(ANSWERS)}
         wait_for(lambda: evaluating(process.pid))
         os.kill(evaluating(process.pid)[0], signal.SIGKILL)
         seen = dict(kept)
@@ -109,10 +116,10 @@ def test_a_killed_worker_costs_its_shard_only(faces: Path, tmp_path: Path) -> No
                     seen[file] = file.stat().st_mtime_ns
         output = process.communicate()[0]
     assert process.returncode == 0, output
-    assert seen == kept, "a shard that was finished is written again"
-    found = (project / RESULTS).read_text(encoding="utf-8").splitlines()[1:]
+    assert seen == kept, "a part that was finished is written again"
+    found = [line.split(",")[:4] for line in (project / RESULTS).read_text(encoding="utf-8").splitlines()[1:]]
     assert len(found) == len(lines)
-    assert found[: len(rows)] == found[6 * len(rows) : 7 * len(rows)]
+    assert found[:6] == found[6 * 30 : 6 * 31]
 
 
 def evaluating(ancestor: int) -> list[int]:
@@ -128,25 +135,21 @@ def evaluating(ancestor: int) -> list[int]:
     return [pid for pid, (_, title) in table.items() if title.startswith("ray::_evaluate_onnx") and below(pid)]
 
 
-def test_a_killed_run_keeps_its_shards(faces: Path, tmp_path: Path) -> None:
-    def shards() -> list[Path]:
-        return sorted(tmp_path.glob(".emosweep/faceapi/faceapi_M1/*/*.json"))
-
+def test_a_killed_run_keeps_its_answers(faces: Path, tmp_path: Path) -> None:
     with running(faces, tmp_path, *SLOW, "--num-cpus", 1) as process:
-        wait_for(shards)
+        wait_for(lambda: list(tmp_path.glob(ANSWERS)))
         process.send_signal(signal.SIGKILL)
         process.wait()
-    kept = shards()[0]
-    shard = json.loads(kept.read_text(encoding="utf-8"))
-    rows = shard["rows"].splitlines()
-    # A mark that only the kept shard can bring into the result.
-    marked = [",".join([*row.split(",")[:3], "0.424242", *row.split(",")[4:]]) for row in rows]
-    kept.write_text(json.dumps({**shard, "rows": "\n".join(marked) + "\n"}), encoding="utf-8")
+    kept, *_ = tmp_path.glob(ANSWERS)
+    answers = json.loads(kept.read_text(encoding="utf-8"))
+    # A mark that only the kept answers can bring into the result.
+    marked = [[*question, {**answer, "score": "0.424242"}] for *question, answer in answers]
+    kept.write_text(json.dumps(marked), encoding="utf-8")
     done = run_all(faces, tmp_path, *SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (tmp_path / RESULTS).read_text(encoding="utf-8").splitlines()[1:]
-    assert len(lines) == ROWS_PER_SHARD + 6
-    assert sum("0.424242" in line for line in lines) == len(rows)
+    assert len(lines) == ROWS_PER_PART + 6
+    assert sum("0.424242" in line for line in lines) == len(answers)
 
 
 def test_korean_labels_a_label_of_ones_own_and_an_unreadable_photo(project: Path, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ import pytest
 from by_hand import listing
 from scripted import Script
 
+from orchestrator.execution.entries import RETRIES
 from orchestrator.execution.events import NoEvents
 from orchestrator.execution.hardware import Hardware
 from orchestrator.execution.local import local_executor
-from orchestrator.execution.queue import RETRIES
 from orchestrator.execution.runner import Outcome, run_steps
 from orchestrator.planning.inputs import check_inputs
 from orchestrator.planning.paths import ProjectPaths

@@ -17,7 +17,7 @@ from ray_runs import ROOT, RUNS, epoch_reached, run_all, running_at, trained, tr
 from small_runs import CPU, spec_of
 
 from faceapi.node.process import NODE_DIR
-from orchestrator.execution.faceapi_tasks import ROWS_PER_SHARD
+from orchestrator.execution.faceapi_tasks import ROWS_PER_PART
 from trainable.base.config import TrainConfig
 from trainable.run.trainer import Trainer
 
@@ -129,7 +129,7 @@ def test_faceapi_evaluates_photos_that_its_nodes_do_not_have(
 ) -> None:
     address, _ = cluster
     project = make_project(folders / "faces")
-    rows = [(f"data_raw/photos/M1/{i % 3}.jpg", "happy", 10, 10, 100, 100 + i % 7) for i in range(6 * ROWS_PER_SHARD)]
+    rows = [(f"data_raw/photos/M1/{i % 3}.jpg", "happy", 10, 10, 100, 100 + i % 7) for i in range(6 * ROWS_PER_PART)]
     write_csv(project / "data_shared/splits_csv/test_M1.csv", ("path", "label_en", *BOX), rows)
     for output, options in ((tmp_path, {}), (folders / "evaluated", {"cpus": False})):
         where = ("--address", address) if options else ()

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.execution.cluster import Cluster, Request, Share
-from orchestrator.execution.entries import Entry, Limits, Search
-from orchestrator.execution.queue import LOST_PROCESSES, RETRIES, TrainingQueue
+from orchestrator.execution.entries import LOST_PROCESSES, RETRIES, Entry, Limits, Search
+from orchestrator.execution.queue import TrainingQueue
 from orchestrator.sweeps.policies import make_policy
 from orchestrator.sweeps.policy import Policy
 from orchestrator.sweeps.records import BUDGET_SPENT

@@ -207,16 +207,15 @@ def test_a_failure_beside_a_broken_file(seven: Path) -> None:
 # -- what a run left behind that did not end
 
 NOTE = {"identity": {"config": {"epochs": 5}}, "epoch": 3}
-SHARDS = ".emosweep/faceapi/faceapi_M1/abc"
+BEGUN = ".emosweep/faceapi/faceapi_M1/rows.json"
 
 
 def test_an_interruption_without_results(tmp_path: Path) -> None:
     write_json(tmp_path / PROBE / ".checkpoints" / "last.json", NOTE)
-    write_json(tmp_path / SHARDS / "00000.json", {})
-    write_json(tmp_path / SHARDS / "00001.json", {})
+    write_json(tmp_path / BEGUN, {"done": 128, "of": 300})
     found = results(tmp_path)
     assert found["probe_M1"].notes == ("not finished: after epoch 3 of 5",)
-    assert found["faceapi_M1"].notes == ("not finished: after 2 part(s) of its rows",)
+    assert found["faceapi_M1"].notes == ("not finished: after 128 of 300 rows",)
     assert not any(result.present for result in found.values())
     assert found["probe_M2"].notes == found["faceapi_M2"].notes == ()
 

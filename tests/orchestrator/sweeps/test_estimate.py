@@ -19,7 +19,7 @@ from orchestrator.planning.selection import select
 from orchestrator.planning.steps import Run
 from orchestrator.sweeps import speed
 from orchestrator.sweeps.estimate import Job, confirmation_jobs, fixed_jobs, sweep_jobs
-from orchestrator.sweeps.rates import TEST
+from orchestrator.sweeps.rates import FACEAPI, TEST
 from trainable.base.errors import ConfigError
 from trainable.base.files import write_json
 from trainable.base.limits import usable_cpus
@@ -77,6 +77,16 @@ def test_the_best_two_and_the_default_are_confirmed(shared_project: Path, trials
     ours = planner(shared_project, epochs=EPOCHS)
     work = work_of(confirmation_jobs(sweep_of(ours, "finetune_M1", confirm=4), ours))
     assert work == Work(12, 12 * EPOCHS, pytest.approx(12 * trials[-1]))
+
+
+def test_faceapi_looks_at_a_photo_of_two_splits_once(shared_project: Path, tmp_path: Path) -> None:
+    shutil.copytree(shared_project, tmp_path / "project")
+    splits = tmp_path / "project/data_shared/splits_csv"
+    (splits / "test_M2.csv").write_text((splits / "test_M1.csv").read_text(encoding="utf-8"), encoding="utf-8")
+    ours = planner(tmp_path / "project")
+    rows = len((splits / "test_M1.csv").read_text(encoding="utf-8").splitlines()) - 1
+    for names in (["faceapi_M1"], ["faceapi_M2"], ["faceapi_M1", "faceapi_M2"]):
+        assert sum(job.costs[FACEAPI] for job in fixed_jobs(ours.plan(select(names)), ours)) == rows
 
 
 def test_a_run_goes_on_after_its_checkpoint(shared_project: Path, tmp_path: Path) -> None:

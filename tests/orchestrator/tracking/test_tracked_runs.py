@@ -161,7 +161,7 @@ def test_an_evaluation_of_faceapi(tmp_path: Path) -> None:
     paths, experiment = ProjectPaths(tmp_path, tmp_path), EXPERIMENTS[0]
     step = FaceApiEvaluation(
         experiment=experiment, rows=(3,), csv=paths.faceapi_results(experiment), manifest=paths.manifest(experiment),
-        shards=tmp_path,
+        begun=tmp_path,
     )  # fmt: skip
     ending = finished(step)
     assert ending.metrics["coverage"] == pytest.approx(2 / 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,6 +133,16 @@ def test_boxes_are_read_when_asked_for(tmp_path: Path, root: Path) -> None:
     path = table(tmp_path / "t.csv", "path,label,minX,minY,maxX,maxY", f"{PHOTO},happy,1,2.5,30,4e1")
     assert load_table(path, root, boxes=True).rows[0].box == (1, 2.5, 30, 40)
     assert load_table(path, root).rows[0].box is None
+
+
+def test_a_box_may_be_one_of_the_upright_photo(tmp_path: Path, root: Path) -> None:
+    lines = [f"{PHOTO},happy,1,2,3,4,{frame}" for frame in ("upright", "stored", "", " upright ")]
+    path = table(tmp_path / "t.csv", "path,label,minX,minY,maxX,maxY,frame", *lines)
+    found = load_table(path, root, boxes=True)
+    assert [row.upright for row in found.rows] == [True, False, False, True]
+    assert [row.upright for row in found.take([3, 1]).rows] == [True, False]
+    assert [row.upright for row in pickle.loads(pickle.dumps(found)).rows] == [True, False, False, True]
+    assert not any(row.upright for row in load_table(path, root).rows)
 
 
 def test_boxes_that_nobody_asked_for_may_be_anything(tmp_path: Path, root: Path) -> None:
@@ -294,6 +305,13 @@ def test_bad_boxes_are_told_by_column(tmp_path: Path, root: Path, values: str, p
     found, trouble = read_table(path, root, boxes=True)
     assert [(problem.row, problem.column) for problem in trouble] == [(2, place) for place in places]
     assert not found.rows
+
+
+def test_a_frame_that_nobody_knows_is_told(tmp_path: Path, root: Path) -> None:
+    lines = [f"{PHOTO},x,1,2,3,4,{frame}" for frame in ("upright", "rotated")]
+    path = table(tmp_path / "t.csv", "path,label,minX,minY,maxX,maxY,frame", *lines)
+    assert problems(path, root, boxes=True) == ["t.csv:3, column 'frame': must be stored or upright, not 'rotated'"]
+    assert problems(path, root) == []
 
 
 def test_missing_box_columns_are_told_one_by_one(tmp_path: Path, root: Path) -> None:

@@ -140,6 +140,19 @@ def test_the_digests_of_a_small_project_are_those_of_the_first_version(tmp_path:
     }
 
 
+def test_the_frame_of_a_box_is_part_of_the_data(tmp_path: Path) -> None:
+    """That of stored pixels, the only one there was at first, leaves no trace."""
+    (tmp_path / "a.jpg").write_text("a")
+    found = {}
+    for frame in ("", "stored", "upright"):
+        write_csv(tmp_path / "b.csv", ("path", "label", *BOX, "frame"), [("a.jpg", "x", 1, 2, 3, 4, frame)])
+        table, _ = read_table(tmp_path / "b.csv", tmp_path, boxes=True)
+        ImageHashes().fill([table])
+        found[frame] = table_digests(table)["rows"]
+    assert found[""] == found["stored"] == digest([["a.jpg", "x", 1.0, 2.0, 3.0, 4.0]])
+    assert found["upright"] == digest([["a.jpg", "x", 1.0, 2.0, 3.0, 4.0, "upright"]])
+
+
 def test_a_table_longer_than_a_block_has_the_digest_of_the_whole_list(tmp_path: Path) -> None:
     """Texts are made block by block, and their digest is that of the JSON list of all rows."""
     (tmp_path / "a.jpg").write_text("a")
