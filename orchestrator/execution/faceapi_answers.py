@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from faceapi.contract.labels import labelled
 from faceapi.contract.results import RESULT_COLUMNS, ShardResult
@@ -20,16 +19,16 @@ from orchestrator.planning.paths import ProjectPaths
 from orchestrator.planning.steps import FaceApiEvaluation
 from trainable.base.files import read_json, write_json
 from trainable.cache.hashes import MISSING, digest
-from trainable.data.tables import Box, ImageTable
+from trainable.data.tables import ImageTable
 
 VERSION = 1
 """A part of the folder's name. Increase it with every change that lets an evaluator answer otherwise."""
-Question = tuple[str, Box, bool]
-"""A photo's SHA-256, the face's box, and whether it is one of the upright photo."""
+Question = str
+"""A digest of a photo's SHA-256, the face's box, and whether it is one of the upright photo."""
 _UNREADABLE = "unreadable: "
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an evaluator says of a row; texts are cells of RESULT_COLUMNS.
 
@@ -59,8 +58,9 @@ def questions_of(table: ImageTable) -> list[Question]:
     """What has to be found for each row; the table's photos are hashed. A photo that is not there is its path."""
     photos = zip(table.digests(MISSING), table.paths, strict=True)
     names = (f"{found}:{path}" if found == MISSING else found for found, path in photos)
-    boxes = zip(*(table.boxes[side::4] for side in range(4)), strict=True)
-    return list(zip(names, boxes, map(bool, table.upright or bytes(len(table))), strict=True))
+    sides = (table.boxes[side::4] for side in range(4))
+    rows = zip(names, *sides, map(bool, table.upright or bytes(len(table))), strict=True)
+    return [digest(list(row))[:32] for row in rows]
 
 
 class Answers:
@@ -73,9 +73,7 @@ class Answers:
         self._folder = folder
         self._known: dict[Question, Answer] = {}
         for file in sorted(folder.glob("*.json")):
-            for question, answer in _read(file):
-                if not answer.unreadable:
-                    self._known[question] = answer
+            self._known.update((question, answer) for question, answer in _read(file) if not answer.unreadable)
 
     def __contains__(self, question: Question) -> bool:
         return question in self._known
@@ -84,8 +82,8 @@ class Answers:
         """Keep the answers to some questions, whose rows have these paths."""
         found = list(zip(questions, _answers(paths, result), strict=True))
         self._known.update(found)
-        name = digest([list(question) for question in questions])[:16]
-        write_json(self._folder / f"{name}.json", [[*question, asdict(answer)] for question, answer in found])
+        name = digest(list(questions))[:16]
+        write_json(self._folder / f"{name}.json", {question: asdict(answer) for question, answer in found})
 
     def result(self, table: ImageTable, questions: Sequence[Question], settings: FaceApiSettings) -> ShardResult:
         """The result of a split whose rows' questions are all answered. Its seconds are those of all its rows,
@@ -126,7 +124,6 @@ def _answers(paths: Sequence[str], result: ShardResult) -> list[Answer]:
 def _read(file: Path) -> list[tuple[Question, Answer]]:
     """The answers of a file; none where it is damaged, and so is asked again."""
     try:
-        records: Any = read_json(file)
-        return [((photo, tuple(box), upright), Answer(**answer)) for photo, box, upright, answer in records]
-    except (ValueError, TypeError):
+        return [(question, Answer(**answer)) for question, answer in (read_json(file) or {}).items()]
+    except (AttributeError, TypeError):
         return []

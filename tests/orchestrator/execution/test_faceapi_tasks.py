@@ -143,7 +143,7 @@ def test_a_killed_run_keeps_its_answers(faces: Path, tmp_path: Path) -> None:
     kept, *_ = tmp_path.glob(ANSWERS)
     answers = json.loads(kept.read_text(encoding="utf-8"))
     # A mark that only the kept answers can bring into the result.
-    marked = [[*question, {**answer, "score": "0.424242"}] for *question, answer in answers]
+    marked = {question: {**answer, "score": "0.424242"} for question, answer in answers.items()}
     kept.write_text(json.dumps(marked), encoding="utf-8")
     done = run_all(faces, tmp_path, *SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
