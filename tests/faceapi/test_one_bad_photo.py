@@ -136,7 +136,7 @@ def test_a_photo_on_which_tfjs_fails_costs_its_own_row() -> None:
       return [{ box: { minX: 0, minY: 0, maxX: 2, maxY: 2 }, score: 1, expression: 'happy' }];
     };
     let broken = false;
-    const load = async (image) => (image === 'bad' ? { reason: 'no such file' } : { width: Number(image) });
+    const load = async ({ image }) => (image === 'bad' ? { reason: 'no such file' } : { width: Number(image) });
     const box = { minX: 0, minY: 0, maxX: 1, maxY: 1 };
     const rows = ['3', '7', 'bad', '4'].map((image) => ({ image, box }));
     const remarks = [];

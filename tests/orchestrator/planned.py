@@ -18,10 +18,10 @@ from orchestrator.sweeps.sweep import Sweep, plan_sweep
 from search_spaces.quantiles import Space
 
 
-def planner(root: Path, **recipe: Any) -> Planner:
+def planner(root: Path, experiments: str = "probe_M1,finetune_M1", **recipe: Any) -> Planner:
     paths = ProjectPaths(root, root)
     settings = Settings(recipe=Recipe.model_validate({"weights": "none", **recipe}))
-    return Planner(check_inputs(select(["probe_M1,finetune_M1"]), settings, paths), settings, paths)
+    return Planner(check_inputs(select([experiments]), settings, paths), settings, paths)
 
 
 def sweep_of(

@@ -38,9 +38,9 @@ def table(tmp_path: Path) -> ImageTable:
     return found
 
 
-def photos(table: ImageTable, disk: Disk, rows: slice = slice(0, 4)) -> Photos:
+def photos(table: ImageTable, disk: Disk) -> Photos:
     """As they arrive at a task."""
-    names = Photos.of(table, rows, table.files.root, disk)
+    names = Photos.of(table, table.files.root, disk)
     return Photos(disk, *pickle.loads(pickle.dumps((Path("/nowhere"), names.names, names.digests))))
 
 
@@ -55,14 +55,14 @@ def test_they_come_once_under_their_names_and_go_with_the_task(table: ImageTable
 
 
 def test_a_part_of_the_rows_has_its_own_photos_only(table: ImageTable) -> None:
-    with photos(table, Disk([table], Path("/")), slice(1, 2)).here() as root:
+    with photos(table.take([1]), Disk([table], Path("/"))).here() as root:
         assert [file.name for file in root.rglob("*.jpg")] == ["기쁨.jpg"]
 
 
 def test_where_the_project_is_nothing_is_copied(table: ImageTable, tmp_path: Path) -> None:
     disk = Disk([table], Path("/"))
     disk.landmarks = Landmarks.leave(tmp_path / "out", [table.csv])
-    found = Photos.of(table, slice(0, 4), table.files.root, disk)
+    found = Photos.of(table, table.files.root, disk)
     with found.here() as root:
         assert root == table.files.root
     assert disk.traffic() == {}
