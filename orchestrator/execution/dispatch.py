@@ -76,11 +76,20 @@ class Dispatcher:
     def next_name(self) -> str | None:
         """The training whose turn it is; the same one until `taken` is called."""
         self.queue.draining = self.queue.draining or self.stop()
+        for name in [*self.queue.leaving]:
+            if getattr(self.trials.get(name), "status", "") != Trial.RUNNING:
+                del self.queue.leaving[name]
         if self._next is None and not self.queue.draining:
             self._next = self.queue.next()
             if self._next is not None:
                 self.queue.started(self._next)
         return self._next
+
+    def pausing(self, name: str) -> None:
+        """The training's process is free when it has saved, and its place nobody's before: Tune would ask for one more
+        process, then hand the free one to any trial that waits, and kill that one's own, nearly started."""
+        self.queue.leaving[name] = self.queue.request_of(name)
+        self.events.paused(name)
 
     def new_trial(self, name: str) -> dict[str, Any]:
         """The configuration of a trial for the training whose turn it is; `attempt` counts its trials from 1."""
@@ -140,17 +149,13 @@ class QueueSearcher(_NotStored, Searcher):
         name = self.dispatcher.next_name()
         if name is not None and name not in self.dispatcher.trials:
             return self.dispatcher.new_trial(name)
-        finished: str = Searcher.FINISHED
-        return finished if name is None and self.dispatcher.queue.finished else None
+        return str(Searcher.FINISHED) if name is None and self.dispatcher.queue.finished else None
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pass
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None: ...
 
-    def save(self, checkpoint_path: str) -> None:
-        pass
+    def save(self, checkpoint_path: str) -> None: ...
 
-    def restore(self, checkpoint_path: str) -> None:
-        pass
+    def restore(self, checkpoint_path: str) -> None: ...
 
 
 class PausingScheduler(_NotStored, TrialScheduler):
@@ -180,7 +185,7 @@ class PausingScheduler(_NotStored, TrialScheduler):
         history, accelerator = TrialHistory.from_json(result), result.get("accelerator", "")
         verdict, why = self._queue.epoch(trial_name(trial), history, accelerator)
         if verdict == "pause":
-            self.dispatcher.events.paused(trial_name(trial))
+            self.dispatcher.pausing(trial_name(trial))
         if verdict == "stop" and why:
             self.dispatcher.stopped[trial_name(trial)] = why
         return str(_ACTIONS[verdict])

@@ -43,9 +43,10 @@ class TrainingQueue:
         self._standby = Standby(policies)
         for entry in entries:
             self._take_in(entry)
+        self.leaving: dict[str, Request] = {}
+        """What paused trainings hold whose processes still save, as the executor says; they go on when that is over."""
         self.draining = False
-        """Set where the run is to end: nothing starts any more, and each training ends after its epoch. A later command
-        continues it."""
+        """Set where the run is to end: nothing starts, and each training ends after its epoch, for a later command."""
 
     # -- asked by the executor
 
@@ -87,7 +88,7 @@ class TrainingQueue:
 
         The caller reports `started` before it asks again.
         """
-        if self.draining or self.limits.full(len(self._active)):
+        if self.draining or self.limits.full(len(self._active) + len(self.leaving)):
             return None
         return self._next_that_fits() or (None if self.limits.over else self._choose())
 
@@ -121,10 +122,8 @@ class TrainingQueue:
         state.failures, state.lost = 0, 0
         state.accelerator = accelerator or state.accelerator
         self._report(name, history)
-        if self.draining:
-            return "stop", ""
-        if state.entry.fixed:
-            return "go", ""
+        if self.draining or state.entry.fixed:
+            return "stop" if self.draining else "go", ""
         if self.limits.over:
             return "stop", BUDGET_SPENT
         policy = self._policy(name)
@@ -175,8 +174,8 @@ class TrainingQueue:
             request, name = self._request(state), state.entry.name
             if self.limits.over and not state.entry.fixed:
                 return None
-            if not self._has_room(request):
-                if request.accelerator:
+            if name in self.leaving or not self._has_room(request):
+                if name in self.leaving or request.accelerator:
                     continue
                 return None
             if state.decision == "wait":
@@ -224,7 +223,7 @@ class TrainingQueue:
         return state.request_of(self.limits.cluster)
 
     def _has_room(self, request: Request) -> bool:
-        return self.limits.cluster.fits([self._request(state) for state in self._running()], request)
+        return self.limits.cluster.fits([*map(self._request, self._running()), *self.leaving.values()], request)
 
     def _take_in(self, entry: Entry) -> None:
         state = self._states[entry.name] = EntryState(entry, len(self._states), accelerator=entry.accelerator)

@@ -172,6 +172,29 @@ def test_a_training_that_waits_for_its_type_of_gpu_keeps_nobody_from_the_others(
     assert queue.request_of("new").accelerator == ""
 
 
+def test_a_paused_training_holds_its_room_until_its_process_is_free() -> None:
+    """An executor says so; whoever does not, gives the room to the next one at once."""
+    queue = TrainingQueue([trial(name) for name in KNOWN], policies("halving"), Limits(Cluster(((2, 0.0),))))
+    first, second = [start(queue) for _ in range(2)]
+    assert queue.failed(str(first))  # one way to pause
+    queue.leaving[str(first)] = ONE_CPU
+    assert queue.next() is None
+    queue.limits.cluster = Cluster(((3, 0.0),))
+    assert start(queue) not in (first, second, None)
+    queue.limits.cluster = Cluster(((9, 0.0),))
+    begun = [start(queue), start(queue)]
+    assert first not in begun
+    queue.leaving.clear()
+    assert start(queue) == first
+
+
+def start(queue: TrainingQueue) -> str | None:
+    name = queue.next()
+    if name is not None:
+        queue.started(name)
+    return name
+
+
 def test_memory_keeps_trainings_apart() -> None:
     large = Request(Share(1, 0.0), memory=6)
     machine = Machine(queue_of([trial(n, request=large) for n in KNOWN], limits=Limits(Cluster(((8, 0.0),), (10,))))[0])
