@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from hosts import Host
 from lab import CHECKOUT, LATE, WORKERS, Lab
 from ray_runs import epoch_reached, wait_for
 from runs import (
@@ -27,6 +29,13 @@ pytestmark = pytest.mark.cluster
 CUT_SECONDS = 60
 ONE = ("run-all", "--only", "finetune_M1", *RUN[3:])
 FOLDER = "finetune_M1_160"
+
+
+def worker_in_stage_3(lab: Lab, process: subprocess.Popen[str], output: Path) -> Host:
+    """The worker that trains the only run, which has come to stage 3."""
+    wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
+    (host,) = (lab.hosts[name] for name in WORKERS if training_on(lab.hosts[name]))
+    return host
 
 
 def test_workers_die_in_stage_3_and_a_late_one_joins(lab: Lab, project: Path, alone: Alone) -> None:
@@ -63,8 +72,7 @@ def test_a_worker_is_taken_back_with_notice_in_the_middle_of_an_epoch(lab: Lab, 
     forget_trainings(lab.hosts[name] for name in WORKERS)
     output = lab.head.home / "notice"
     with lab.running(*arguments("notice", *ONE)) as process:
-        wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
-        (host,) = (lab.hosts[name] for name in WORKERS if training_on(lab.hosts[name]))
+        host = worker_in_stage_3(lab, process, output)
         epoch = epoch_reached(output, FOLDER)
         # Ray's own processes get it, too, and end ours within milliseconds.
         host.signal_all("TERM")
@@ -81,8 +89,7 @@ def test_a_worker_leaves_and_no_epoch_is_trained_twice(lab: Lab, project: Path, 
     forget_trainings(lab.hosts[name] for name in WORKERS)
     output = lab.head.home / "leaves"
     with lab.running(*arguments("leaves", *ONE)) as process:
-        wait_for(lambda: process.poll() is not None or epoch_reached(output, FOLDER) > STAGE_3)
-        (host,) = (lab.hosts[name] for name in WORKERS if training_on(lab.hosts[name]))
+        host = worker_in_stage_3(lab, process, output)
         host.run(f"~/{CHECKOUT}/clusters/leave.sh now")
         host.power_off()
         printed, _ = process.communicate(timeout=300)

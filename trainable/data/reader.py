@@ -136,7 +136,7 @@ class TableReader:
         self.numbers.extend(numbers)  # type: ignore[arg-type]  # none of them is None
         self.codes.extend(map(codes.__getitem__, labels))  # type: ignore[arg-type]
         self.boxes.extend(chain.from_iterable(zip(*boxes, strict=True)))
-        self.upright.extend(upright)  # type: ignore[arg-type]
+        self.upright.extend(map(bool, upright))
         return True
 
     def _row(self, line: int, values: list[str], header: _Header) -> None:
