@@ -19,6 +19,8 @@ from projects import make_project
 from trainable.base.limits import usable_cpus
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")
+# A question to Ray where there is none is an error; by default Ray would start one, with whatever token is set.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 # Ray's processes would have what the tests beside them leave, and tests with a Ray take the longest.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # A busy machine is no failure.

@@ -1,4 +1,4 @@
-"""A trial on a node without the driver's folders, without a Ray: the driver's disk is an object in this process."""
+"""A trial on a node without the driver's folders, without a Ray: driver's disk and node are objects in this process."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from trainable.base.paths import RunPaths
 from trainable.cache.hashes import MISSING, ImageHashes
 from trainable.data.tables import ImageTable
 from trainable.network.weight_files import imagenet_file
+from trainable.ray_node import Node
 from trainable.ray_trainable import StagedTrainable
 from trainable.remote.disk import DriverDisk
 from trainable.remote.landmarks import Landmarks
@@ -46,6 +47,18 @@ def cache(tmp_path: Path) -> Iterator[Path]:
     """A node's cache, cold for each test."""
     with cache_at(tmp_path / "cache") as folder:
         yield folder
+
+
+class Stays(Node):
+    """A node that no cluster takes back."""
+
+    leaves = False
+
+
+@pytest.fixture(autouse=True)
+def node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a trial finds itself; the real answer is Ray's (`tests/orchestrator/execution/test_gpu_types.py`)."""
+    monkeypatch.setattr(Node, "here", lambda: Stays("a1b2", "10.0.0.2", 2, ""))
 
 
 class Far(DriverDisk):
