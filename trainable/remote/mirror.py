@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from filelock import FileLock
 
@@ -107,9 +107,14 @@ class MirroredRun:
         Raises:
             Exception: what went wrong at the driver, with this state or with the one before.
         """
-        state = self._paths.checkpoint.read_bytes(), self._paths.checkpoint_note.read_bytes()
         self.settle()
-        self._sent = self._sender.submit(self._disk.save, self._out, self._turn, *state)
+        # The next epoch puts another file in the place of this one, which stays as it is.
+        state, note = self._paths.checkpoint.open("rb"), self._paths.checkpoint_note.read_bytes()
+        self._sent = self._sender.submit(self._send, state, note)
+
+    def _send(self, state: BinaryIO, note: bytes) -> None:
+        with state:
+            self._disk.save(self._out, self._turn, state.read(), note)
 
     def settle(self) -> None:
         """Wait until everything that was sent is on the driver's disk."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ from trainable.ray_node import Node
 from trainable.ray_trainable import StagedTrainable
 from trainable.remote.disk import DriverDisk
 from trainable.remote.landmarks import Landmarks
-from trainable.remote.mirror import FetchedFiles
+from trainable.remote.mirror import FetchedFiles, MirroredRun
+from trainable.run.checkpoints import save_checkpoint
 from trainable.run.identity import training_identity
 from trainable.run.trainer import Trainer
 
@@ -180,6 +183,30 @@ def test_a_pause_waits_until_the_state_has_arrived(root: Path, weights: Path, tm
         assert trial.save().checkpoint is None
         assert cluster.epoch() == epoch
     assert cluster.begin().train()["epoch"] == 3
+
+
+def test_a_state_travels_as_it_was_saved_however_far_the_next_epoch_is(
+    root: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    class Slow(ThreadPoolExecutor):
+        def submit(self, call: Any, /, *arguments: Any, **options: Any) -> Any:
+            return super().submit(lambda: (gate.wait(), call(*arguments, **options)))
+
+    monkeypatch.setattr("trainable.remote.mirror.ThreadPoolExecutor", Slow)
+    cluster = Cluster(root, tmp_path / "out", probe(weights, epochs=3))
+    run = MirroredRun(cluster.disk, cluster.config["job"])
+    paths = RunPaths(Path(run.job["out"]))
+    save_checkpoint(paths, {"identity": cluster.identity, "epoch": 1, "history": []})
+    first = paths.checkpoint.read_bytes()
+    run.saved()
+    save_checkpoint(paths, {"identity": cluster.identity, "epoch": 2, "history": []})
+    save_checkpoint(paths, {"identity": cluster.identity, "epoch": 3, "history": []})
+    gate.set()
+    run.settle()
+    assert (cluster.epoch(), cluster.paths.checkpoint.read_bytes()) == (1, first)
+    run.close()
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no note"])

@@ -56,6 +56,38 @@ def test_a_view_with_gaps_keeps_its_numbers(view: Any) -> None:
     assert torch.equal(unpack(pack([tensor]))[0], tensor)
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([4095, 4096, 5000])), max_size=8))
+def test_large_tensors_that_are_equal_are_kept_once_and_come_back_apart(made: list[tuple[int, int]]) -> None:
+    state = [torch.full((size,), float(value)) for value, size in made]
+    packed = pack(state)
+    kept = sum(map(len, packed["tensors"].values()))
+    large = {(value, size) for value, size in made if size >= 4096}
+    assert kept == sum(size for _, size in large) + sum(size for _, size in made if size < 4096)
+    found = unpack(packed)
+    assert_equal(found, state)
+    assert len({tensor.data_ptr() for tensor in found}) == len(found)
+
+
+def test_equal_means_bit_by_bit() -> None:
+    zeros = torch.zeros(5000)
+    state = [zeros, -zeros, zeros / 0, zeros.view(50, 100), zeros.view(50, 100).t(), zeros.to(torch.int32)]
+    packed = pack(state)
+    assert [len(tensor) for tensor in packed["tensors"].values()] == [15_000, 5000]
+    found = unpack(packed)
+    assert bool(found[1].signbit().all()) and not bool(found[0].signbit().any())
+    assert bool(found[2].isnan().all())
+    assert [tensor.stride() for tensor in found] == [tensor.stride() for tensor in state]
+
+
+def test_what_the_best_epoch_has_in_common_with_the_model_is_kept_once(shared_project: Path, tmp_path: Path) -> None:
+    run = Trainer(spec_of(shared_project, tmp_path / "out", finetune("none", epochs=3, batch=8)), CPU)
+    run.step()
+    state = run.state_dict()
+    assert_equal(state["best"]["model"], dict(state["model"]))
+    (with_both, alone) = (sum(map(len, pack(some)["tensors"].values())) for some in (state, state | {"best": {}}))
+    assert with_both < 1.05 * alone
+
+
 def test_a_trainer_s_state_goes_through_a_file_in_few_tensors(shared_project: Path, tmp_path: Path) -> None:
     """In stage 3, where the moments lie in memory as the parameters do: the fused optimizer walks both side by side."""
     run = Trainer(spec_of(shared_project, tmp_path / "out", finetune("none", epochs=3, batch=8)), CPU)
