@@ -6,6 +6,7 @@ after an epoch that was the best, and frozen layers always) is kept once.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ _TENSOR = "tensor"
 _LARGE = 4096
 """Numbers from which on a tensor is compared with others: nine tenths of the tensors are smaller and hold next to
 nothing."""
+_BEGINNING = 64
+"""Bytes by which tensors that differ are told apart without being read."""
 
 
 def pack(state: Any) -> dict[str, Any]:
@@ -22,21 +25,7 @@ def pack(state: Any) -> dict[str, Any]:
 
     Of large tensors on the CPU that are equal bit by bit one is kept.
     """
-    parts: dict[str, list[Tensor]] = {}
-    lengths: dict[str, int] = {}
-    kept: dict[tuple[str, int], list[tuple[Tensor, int]]] = {}
-
-    def place(flat: Tensor, kind: str) -> int:
-        """Where the numbers begin in the long tensor."""
-        alike = kept.setdefault((kind, len(flat)), []) if len(flat) >= _LARGE and flat.device.type == "cpu" else []
-        for other, start in alike:
-            if torch.equal(flat.view(torch.uint8), other.view(torch.uint8)):  # as numbers, 0.0 is -0.0
-                return start
-        start = lengths.get(kind, 0)
-        lengths[kind] = start + len(flat)
-        parts.setdefault(kind, []).append(flat)
-        alike.append((flat, start))
-        return start
+    joined = _Joined()
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
@@ -47,11 +36,11 @@ def pack(state: Any) -> dict[str, Any]:
             return value
         value = value.detach() if _is_dense(value) else value.detach().contiguous()
         kind, count = f"{value.dtype} {value.device}", value.numel()
-        start = place(value.as_strided((count,), (1,)), kind)
+        start = joined.place(value.as_strided((count,), (1,)), kind)
         return (_TENSOR, kind, start, count, tuple(value.shape), value.stride())
 
     tree = walk(state)
-    return {"tree": tree, "tensors": {kind: torch.cat(some) for kind, some in parts.items()}}
+    return {"tree": tree, "tensors": {kind: torch.cat(parts) for kind, parts in joined.parts.items()}}
 
 
 def unpack(packed: dict[str, Any]) -> Any:
@@ -69,6 +58,30 @@ def unpack(packed: dict[str, Any]) -> Any:
         return tensors[kind][start : start + count].clone().as_strided(shape, stride)
 
     return walk(packed["tree"])
+
+
+class _Joined:
+    """Tensors that are to become one for each kind."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[Tensor]] = {}
+        self._lengths: Counter[str] = Counter()
+        self._large: dict[tuple[Any, ...], list[tuple[Tensor, int]]] = {}
+
+    def place(self, flat: Tensor, kind: str) -> int:
+        """Where in the long tensor these numbers begin."""
+        octets = flat.view(torch.uint8)  # as numbers, 0.0 would be -0.0
+        alike: list[tuple[Tensor, int]] = []
+        if len(flat) >= _LARGE and flat.device.type == "cpu":
+            alike = self._large.setdefault((kind, len(flat), *octets[:_BEGINNING].tolist()), [])
+        for other, start in alike:
+            if torch.equal(octets, other):
+                return start
+        start = self._lengths[kind]
+        self._lengths[kind] += len(flat)
+        self.parts.setdefault(kind, []).append(flat)
+        alike.append((octets, start))
+        return start
 
 
 def _is_dense(tensor: Tensor) -> bool:
