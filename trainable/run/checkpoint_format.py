@@ -16,8 +16,9 @@ _TENSOR = "tensor"
 _LARGE = 4096
 """Numbers from which on a tensor is compared with others: nine tenths of the tensors are smaller and hold next to
 nothing."""
-_BEGINNING = 64
-"""Bytes by which tensors that differ are told apart without being read."""
+_BEGINNING = 8
+"""Numbers by which tensors that differ are told apart without being read."""
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def pack(state: Any) -> dict[str, Any]:
@@ -70,17 +71,20 @@ class _Joined:
 
     def place(self, flat: Tensor, kind: str) -> int:
         """Where in the long tensor these numbers begin."""
-        octets = flat.view(torch.uint8)  # as numbers, 0.0 would be -0.0
-        alike: list[tuple[Tensor, int]] = []
-        if len(flat) >= _LARGE and flat.device.type == "cpu":
-            alike = self._large.setdefault((kind, len(flat), *octets[:_BEGINNING].tolist()), [])
+        if len(flat) < _LARGE or flat.device.type != "cpu":
+            return self._append(flat, kind)
+        bits = flat.view(_BITS.get(flat.element_size(), torch.uint8))  # as numbers, 0.0 would be -0.0
+        alike = self._large.setdefault((kind, len(flat), *bits[:_BEGINNING].tolist()), [])
         for other, start in alike:
-            if torch.equal(octets, other):
+            if torch.equal(bits, other):
                 return start
+        alike.append((bits, self._append(flat, kind)))
+        return alike[-1][1]
+
+    def _append(self, flat: Tensor, kind: str) -> int:
         start = self._lengths[kind]
         self._lengths[kind] += len(flat)
         self.parts.setdefault(kind, []).append(flat)
-        alike.append((octets, start))
         return start
 
 
