@@ -2,8 +2,8 @@
 
     python -m benchmarks.one_result --project-root DIR --weights FILE --out DIR [--epochs 6] [--batch 128]
 
-On one CPU and on two, alone, together, beside a sweep, in a sweep, killed and continued, and on the plain path; each
-with an empty cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment differ.
+On one CPU and on two, alone, together, beside a sweep, killed and continued, and on the plain path; each with an empty
+cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment differ.
 """
 
 from __future__ import annotations
