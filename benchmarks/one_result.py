@@ -2,8 +2,8 @@
 
     python -m benchmarks.one_result --project-root DIR --weights FILE --out DIR [--epochs 6] [--batch 128]
 
-On one CPU and on two, alone, together, beside a sweep, killed and continued, and on the plain path; each with an empty
-cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment differ.
+On one CPU and on two, alone, together and killed and continued; the two of M2 beside their sweeps; finetune_M1 on the
+plain path. Each has an empty cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment differ.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Conditions:
         return [str(part) for part in command], {**os.environ, "EMOSWEEP_CACHE": str(self.out / name / "cache")}
 
     def run(self, name: str, *more: object, kills: int = 0) -> None:
+        """Run the experiments to their end, after up to `kills` kills: they may have ended before."""
+        killed = 0
         (self.out / name).mkdir()
         command, environment = self.command(name, *more)
         began = time.perf_counter()
@@ -71,19 +73,20 @@ class Conditions:
                 except subprocess.TimeoutExpired:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.wait()
+                    killed += 1
             subprocess.run(
                 command, cwd=ROOT, env=environment, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.note(name, time.perf_counter() - began)
+        self.note(name, time.perf_counter() - began, f", {killed} times" if kills else "")
 
-    def note(self, name: str, seconds: float) -> None:
+    def note(self, name: str, seconds: float, remark: str) -> None:
         hashes = {}
         for experiment in TRAINED:
             run = self.out / name / "out/models/mobilenetv3_classifier/runs" / f"{experiment}_160"
             if (run / "manifest.json").exists():
                 hashes[experiment] = digest(run)
                 self.found[experiment].add(hashes[experiment])
-        print(f"{name:22} {seconds:6.0f} s  " + " ".join(f"{k} {v}" for k, v in hashes.items()), flush=True)
+        print(f"{name + remark:22} {seconds:6.0f} s  " + " ".join(f"{k} {v}" for k, v in hashes.items()), flush=True)
 
 
 def main() -> None:
@@ -99,7 +102,7 @@ def main() -> None:
     conditions.run("together, 1 CPU", *five, "--num-cpus", 1)
     for name in TRAINED:
         conditions.run(f"{name} alone", "--only", name, "--num-cpus", 2)
-    conditions.run("killed 3 times", *five, "--num-cpus", 2, kills=KILLS)
+    conditions.run("killed", *five, "--num-cpus", 2, kills=KILLS)
     some = ("--only", "probe_M2,finetune_M2", "--num-cpus", 2)
     conditions.run("beside a sweep", *some, "--sweep", "lr-grid", "--confirm", 0)
     conditions.run("plain", "--only", "finetune_M1", "--num-cpus", 2, "--plain")

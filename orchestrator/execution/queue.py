@@ -122,8 +122,10 @@ class TrainingQueue:
         state.failures, state.lost = 0, 0
         state.accelerator = accelerator or state.accelerator
         self._report(name, history)
-        if self.draining or state.entry.fixed:
-            return "stop" if self.draining else "go", ""
+        if self.draining:
+            return "stop", ""
+        if state.entry.fixed:
+            return "go", ""
         if self.limits.over:
             return "stop", BUDGET_SPENT
         policy = self._policy(name)
