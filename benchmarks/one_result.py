@@ -2,8 +2,9 @@
 
     python -m benchmarks.one_result --project-root DIR --weights FILE --out DIR [--epochs 6] [--batch 128]
 
-On one CPU and on two, alone, together, killed and continued; the two of M2 beside their sweeps; finetune_M1 on the plain
-path. Each has an empty cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment differ.
+On one CPU and on two, alone, together, killed and continued; the two of M2 beside their sweeps; finetune_M1 on the
+plain path. Each has an empty cache of its own. Prints a line a condition; exit code 1 where two hashes of an experiment
+differ.
 """
 
 from __future__ import annotations
